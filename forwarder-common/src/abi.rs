@@ -1,0 +1,305 @@
+//! Layouts of the BPF maps' keys and values, and the maps' names and sizes.
+//!
+//! Every struct is `repr(C)` with explicit padding, asserted below: a BPF map
+//! copies bytes, and an implicit hole would be uninitialised memory in it.
+//! Multi-byte fields are in host order unless the name says `_be`.
+
+use crate::reason::Reason;
+
+/// Version of everything in this file. Stored in map `META`; a daemon adopts
+/// pinned maps only when it is equal.
+pub const ABI_VERSION: u32 = 1;
+
+/// Ports (attached or egress) that the tables hold.
+pub const MAX_PORTS: u32 = 256;
+/// Slots of the direct-mapped port table: `ifindex & (PORT_SLOTS - 1)`. Far
+/// more than ports, so that two ports rarely want one slot; if they do, the
+/// second is refused with the reason shown.
+pub const PORT_SLOTS: u32 = 4096;
+/// Next-hop ids: one for each distinct way out, host routes included.
+pub const MAX_NEXTHOPS: u32 = 1 << 18;
+/// Adjacencies: one for each (port, gateway) pair in use.
+pub const MAX_ADJACENCIES: u32 = 1 << 17;
+/// Our own IPv4 addresses (exact set behind [`OWN_FILTER_WORDS`]).
+pub const MAX_OWN: u32 = 16384;
+/// Words of the one-hash filter in front of the own-address set.
+pub const OWN_FILTER_WORDS: usize = 2048;
+
+/// One port, found by ifindex.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Port {
+    /// The interface this entry is for; 0 = free. The slot is only a hash of it.
+    pub ifindex: u32,
+    /// Dense number, `0..MAX_PORTS`: index of the counters and the DEVMAPs.
+    pub number: u32,
+    /// The port's own MAC address.
+    pub mac: [u8; 6],
+    /// `PORT_*` bits.
+    pub flags: u16,
+    /// 0, or the [`Reason`] for which everything received here goes up.
+    pub up_reason: u32,
+    /// Room to grow without an ABI change of the size.
+    pub reserved: [u32; 3],
+}
+
+/// `send_redirects` is on: a frame that leaves by the port it came in on, to an
+/// on-link source's own network, is due an ICMP redirect once a second and flow.
+pub const PORT_SEND_REDIRECTS: u16 = 1;
+
+/// What to do with a packet that matched a route: the word `NEXTHOP[id]`,
+/// {kind: 4 bits, slot: 28 bits}. One aligned store changes it for every
+/// prefix that uses the id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum NexthopKind {
+    /// Nothing there (a freed id seen by a late reader): up, `unresolved`.
+    None = 0,
+    /// Forward by `ADJACENCY[slot]`.
+    Adjacency = 1,
+    /// Hand up; slot is the [`Reason`] to count.
+    Up = 2,
+    /// Drop; slot is the [`Reason`] to count.
+    Drop = 3,
+    /// Hand up for the kernel to resolve the neighbour, and tell the daemon.
+    /// Slot is the egress port's dense number.
+    Resolve = 4,
+}
+
+/// Packs a next-hop word.
+pub const fn nexthop_word(kind: NexthopKind, slot: u32) -> u32 {
+    ((kind as u32) << 28) | (slot & 0x0fff_ffff)
+}
+
+/// The kind bits of a next-hop word.
+pub const fn nexthop_kind(word: u32) -> u32 {
+    word >> 28
+}
+
+/// The slot bits of a next-hop word.
+pub const fn nexthop_slot(word: u32) -> u32 {
+    word & 0x0fff_ffff
+}
+
+/// How to reach one neighbour. Immutable while a next-hop word refers to it,
+/// but for `used`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adjacency {
+    /// The neighbour's MAC; with `source` the frame's first 12 bytes.
+    pub destination: [u8; 6],
+    /// The egress port's MAC.
+    pub source: [u8; 6],
+    /// Egress port's dense number: index of the DEVMAP.
+    pub port: u32,
+    /// Largest IP packet that may leave: the lesser of link MTU and route MTU.
+    pub mtu: u32,
+    /// Egress interface.
+    pub ifindex: u32,
+    /// Written by the program: `jiffies >> 8` at the last packet, so that the
+    /// daemon can tell which neighbours are in use. Stored only when different.
+    pub used: u32,
+    /// Keeps the size a power of two.
+    pub reserved: u32,
+}
+
+/// Packets and bytes counted under one reason at one port on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, link-layer header included.
+    pub bytes: u64,
+}
+
+/// A port's counters on one CPU: value of the per-CPU map `COUNTERS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CounterRow {
+    /// Indexed by [`Reason`].
+    pub reasons: [Counter; Reason::ROW],
+}
+
+impl Default for CounterRow {
+    fn default() -> Self {
+        CounterRow { reasons: [Counter::default(); Reason::ROW] }
+    }
+}
+
+/// Limit of one punt class: map `PUNT_LIMIT`, indexed by `PuntClass`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PuntLimit {
+    /// Nanoseconds that one packet costs on one CPU; 0 = no limit.
+    pub cost_ns: u64,
+    /// Nanoseconds of credit that may pile up: the burst.
+    pub burst_ns: u64,
+}
+
+/// A token bucket as one number: the virtual time up to which credit is spent
+/// (GCRA). Per CPU, so no lock; map `PUNT_STATE`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PuntState {
+    /// Theoretical arrival time, `ktime` nanoseconds.
+    pub tat_ns: u64,
+}
+
+/// The own-address filter: bit `own_hash(addr)` is set for each own address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnFilter {
+    /// The bits, 32 a word.
+    pub words: [u32; OWN_FILTER_WORDS],
+}
+
+impl Default for OwnFilter {
+    fn default() -> Self {
+        OwnFilter { words: [0; OWN_FILTER_WORDS] }
+    }
+}
+
+/// The filter bit of an address (network byte order as loaded from the frame,
+/// i.e. `u32::from_ne_bytes(octets)`): (word, bit).
+#[inline(always)]
+pub const fn own_hash(address_be: u32) -> (usize, u32) {
+    // Fibonacci hashing; the top 16 bits are the well-mixed ones.
+    let hash = address_be.wrapping_mul(0x9e37_79b1) >> 16;
+    ((hash >> 5) as usize & (OWN_FILTER_WORDS - 1), hash & 31)
+}
+
+/// Settings that the program reads: map `META`, one entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// [`ABI_VERSION`] of the daemon that made the maps.
+    pub abi_version: u32,
+    /// Reserved for the next fields.
+    pub reserved: [u32; 7],
+}
+
+/// Something the daemon should look at: entries of the ring buffer `EVENTS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The [`Reason`] the packet was handed up for (miss, unresolved).
+    pub reason: u32,
+    /// Ingress ifindex.
+    pub ifindex: u32,
+    /// Destination, network order; an IPv4 address is in the first word.
+    pub destination_be: [u32; 4],
+    /// Source, likewise.
+    pub source_be: [u32; 4],
+}
+
+/// Key of the map `REDIRECTED`: flows for which an ICMP redirect was let through.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowKey {
+    /// Source, network order.
+    pub source_be: u32,
+    /// Destination, network order.
+    pub destination_be: u32,
+}
+
+/// What the transmit tracepoints need to know of this kernel and this daemon:
+/// map `TX_FILTER`, one entry. Offsets come from the kernel's BTF.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TxFilter {
+    /// Inode number of our network namespace: the tracepoints fire for all.
+    pub netns_inum: u32,
+    /// `offsetof(struct net_device, ifindex)`.
+    pub dev_ifindex: u32,
+    /// `offsetof(struct net_device, nd_net)`: a `struct net *`.
+    pub dev_net: u32,
+    /// `offsetof(struct net, ns.inum)`.
+    pub net_inum: u32,
+    /// Ids of our DEVMAPs (plain and frags): redirects through any other map
+    /// are not ours.
+    pub devmap_ids: [u32; 2],
+}
+
+/// Names of the maps, as in the object file.
+pub mod map {
+    /// LPM_TRIE, IPv4 prefix → next-hop id.
+    pub const ROUTES4: &str = "ROUTES4";
+    /// ARRAY, next-hop id → word.
+    pub const NEXTHOP: &str = "NEXTHOP";
+    /// ARRAY, slot → `Adjacency`.
+    pub const ADJACENCY: &str = "ADJACENCY";
+    /// ARRAY, `ifindex & (PORT_SLOTS - 1)` → `Port`.
+    pub const PORTS: &str = "PORTS";
+    /// PERCPU_ARRAY, port number → `CounterRow`.
+    pub const COUNTERS: &str = "COUNTERS";
+    /// DEVMAP of the plain program, port number → ifindex.
+    pub const TX_PORTS: &str = "TX_PORTS";
+    /// DEVMAP of the `xdp.frags` program: the kernel refuses one map for both.
+    pub const TX_PORTS_FRAGS: &str = "TX_PORTS_FRAGS";
+    /// ARRAY, one `OwnFilter`.
+    pub const OWN_FILTER: &str = "OWN_FILTER";
+    /// HASH, own IPv4 address (network order) → 1.
+    pub const OWN4: &str = "OWN4";
+    /// ARRAY, punt class → `PuntLimit`.
+    pub const PUNT_LIMIT: &str = "PUNT_LIMIT";
+    /// PERCPU_ARRAY, punt class → `PuntState`.
+    pub const PUNT_STATE: &str = "PUNT_STATE";
+    /// LRU_HASH, `FlowKey` → ktime of the last ICMP redirect let through.
+    pub const REDIRECTED: &str = "REDIRECTED";
+    /// RINGBUF of `Event`.
+    pub const EVENTS: &str = "EVENTS";
+    /// ARRAY, one `Meta`.
+    pub const META: &str = "META";
+    /// ARRAY, one `TxFilter`.
+    pub const TX_FILTER: &str = "TX_FILTER";
+}
+
+/// Names of the programs, as in the object file.
+pub mod program {
+    /// XDP, one buffer a frame.
+    pub const FORWARD: &str = "forward";
+    /// XDP, multi-buffer (`xdp.frags`, kernel 5.18 and later).
+    pub const FORWARD_FRAGS: &str = "forward_frags";
+    /// BTF tracepoint `xdp_redirect_err`.
+    pub const REDIRECT_ERR: &str = "xdp_redirect_err";
+    /// BTF tracepoint `xdp_redirect_map_err` of kernels before 5.6.
+    pub const DEVMAP_XMIT: &str = "xdp_devmap_xmit";
+}
+
+const _: () = {
+    assert!(size_of::<Port>() == 32);
+    assert!(size_of::<Adjacency>() == 32);
+    assert!(size_of::<Counter>() == 16);
+    assert!(size_of::<CounterRow>() == 16 * Reason::ROW);
+    assert!(size_of::<PuntLimit>() == 16);
+    assert!(size_of::<PuntState>() == 8);
+    assert!(size_of::<OwnFilter>() == 4 * OWN_FILTER_WORDS);
+    assert!(size_of::<Meta>() == 32);
+    assert!(size_of::<Event>() == 40);
+    assert!(size_of::<FlowKey>() == 8);
+    assert!(size_of::<TxFilter>() == 24);
+    assert!(Reason::ALL.len() <= Reason::ROW);
+    assert!(OWN_FILTER_WORDS * 32 == 1 << 16);
+    assert!(PORT_SLOTS.is_power_of_two() && MAX_PORTS.is_power_of_two());
+};
+
+#[cfg(feature = "user")]
+mod pod {
+    //! The daemon's side: aya copies these as bytes.
+    #![expect(unsafe_code, reason = "aya's Pod is an unsafe marker trait")]
+    use super::*;
+
+    macro_rules! pod {
+        ($($name:ty),* $(,)?) => { $(
+            // SAFETY: repr(C), Copy, no padding (sizes asserted above) and
+            // every bit pattern is valid.
+            unsafe impl aya::Pod for $name {}
+        )* };
+    }
+
+    pod!(
+        Port, Adjacency, Counter, CounterRow, PuntLimit, PuntState, OwnFilter, Meta, Event,
+        FlowKey, TxFilter,
+    );
+}

@@ -1,0 +1,197 @@
+//! Why a packet ended the way it did: every packet counts under exactly one.
+//!
+//! The discriminant is the index into a port's counter row, so the order is
+//! part of the ABI. The XDP program counts, the daemon sums and names them.
+
+/// What the program returned for a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Handed to the egress device (`XDP_REDIRECT`).
+    Forwarded,
+    /// Handed to the Linux stack unchanged (`XDP_PASS`).
+    Up,
+    /// Dropped (`XDP_DROP`).
+    Dropped,
+    /// Counted beside the packet's own reason, by the transmit tracepoints.
+    Transmit,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $variant:ident = $value:literal, $name:literal, $verdict:ident;)*) => {
+        /// The reason a packet was forwarded, handed up or dropped.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u32)]
+        pub enum Reason { $($(#[doc = $doc])* $variant = $value,)* }
+
+        impl Reason {
+            /// Every reason, in ABI order.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
+
+            /// The name shown to people and in JSON, kebab-case.
+            pub const fn name(self) -> &'static str {
+                match self { $(Reason::$variant => $name,)* }
+            }
+
+            /// What happens to a packet that counts under this reason.
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Reason::$variant => Verdict::$verdict,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Redirected to the egress port.
+    Forwarded = 0, "forwarded", Forwarded;
+
+    /// Not IPv4: ARP, LLDP, VLAN-tagged frames, IPv6.
+    NotIp = 1, "not-ip", Up;
+    /// The destination MAC is not the port's own (other host, broadcast, multicast).
+    NotOurMac = 2, "not-our-mac", Up;
+    /// IPv4 header with options: the kernel processes them.
+    IpOptions = 3, "ip-options", Up;
+    /// Link-local source address: never forwarded (RFC 3927 §2.7).
+    LinkLocal = 4, "link-local", Up;
+    /// For an address of this router.
+    ForUs = 5, "for-us", Up;
+    /// Multicast, broadcast, loopback or reserved destination.
+    NotUnicast = 6, "not-unicast", Up;
+    /// TTL 0 or 1: the kernel sends Time Exceeded.
+    TtlExpired = 7, "ttl-expired", Up;
+    /// No route: the kernel sends Destination Unreachable.
+    NoRoute = 8, "no-route", Up;
+    /// An unreachable or prohibit route.
+    Unreachable = 9, "unreachable", Up;
+    /// The next hop's link address is not known yet: the kernel resolves it.
+    Unresolved = 10, "unresolved", Up;
+    /// Larger than the egress MTU or the route's own: the kernel fragments or
+    /// sends Fragmentation Needed.
+    MtuExceeded = 11, "mtu-exceeded", Up;
+    /// The egress port takes no redirected frames (or has no program of ours).
+    EgressCannotRedirect = 12, "egress-cannot-redirect", Up;
+    /// The kernel is due to send an ICMP redirect for this flow.
+    RedirectDue = 13, "redirect-due", Up;
+    /// Padding behind the IP packet that could not be trimmed.
+    Trailer = 14, "trailer", Up;
+    /// The route leaves by several next hops: the kernel chooses.
+    Multipath = 15, "multipath", Up;
+    /// The route needs the kernel: an encapsulation, a type or device of its own.
+    KernelRoute = 16, "kernel-route", Up;
+    /// Netfilter rules are in force and not named in `bypass`.
+    Netfilter = 17, "netfilter", Up;
+    /// Policy rules beyond the default three and not named in `bypass`.
+    Rules = 18, "rules", Up;
+    /// IPsec policies and not named in `bypass`.
+    Xfrm = 19, "xfrm", Up;
+    /// A traffic-control egress program or shaper on the egress port.
+    Tc = 20, "tc", Up;
+    /// The port has `forwarding = 0`.
+    ForwardingOff = 21, "forwarding-off", Up;
+    /// The port could mistake a stripped VLAN tag for an untagged frame.
+    VlanOffload = 22, "vlan-offload", Up;
+    /// The daemon has not yet filled the tables.
+    Starting = 23, "starting", Up;
+    /// The program runs on a port that the daemon does not know.
+    UnknownPort = 24, "unknown-port", Up;
+
+    /// Shorter than an Ethernet and an IPv4 header.
+    Truncated = 25, "truncated", Dropped;
+    /// IP version is not 4 in an IPv4 frame.
+    BadVersion = 26, "bad-version", Dropped;
+    /// Header length below 5 words.
+    BadHeaderLength = 27, "bad-header-length", Dropped;
+    /// Total length below the header or beyond the frame.
+    BadTotalLength = 28, "bad-total-length", Dropped;
+    /// The header checksum is wrong.
+    BadChecksum = 29, "bad-checksum", Dropped;
+    /// Source address no host may use: 0/8, 127/8, multicast, broadcast, class E.
+    MartianSource = 30, "martian-source", Dropped;
+    /// Source address is one of this router's own.
+    OwnSource = 31, "own-source", Dropped;
+    /// A blackhole route.
+    Blackhole = 32, "blackhole", Dropped;
+    /// Over the punt limit of the reason it would have gone up for.
+    PuntLimited = 33, "punt-limited", Dropped;
+
+    /// The redirect was refused after the program had returned
+    /// (`xdp_redirect_err`), counted at the egress port.
+    TxError = 34, "tx-error", Transmit;
+    /// The egress driver dropped the frame (`xdp_devmap_xmit`).
+    TxDrop = 35, "tx-drop", Transmit;
+}
+
+impl Reason {
+    /// Length of a counter row. A power of two, so that a row index needs only
+    /// a mask for the verifier; the rest is room for later reasons.
+    pub const ROW: usize = 64;
+
+    /// The reason with this ABI number, if there is one.
+    pub fn from_u32(value: u32) -> Option<Reason> {
+        Self::ALL.get(value as usize).copied()
+    }
+
+    /// The punt class whose token bucket limits packets handed up for this
+    /// reason; `None` for what is not handed up.
+    pub const fn punt_class(self) -> Option<PuntClass> {
+        match self {
+            Reason::ForUs => Some(PuntClass::Own),
+            Reason::NotIp | Reason::NotOurMac | Reason::NotUnicast => Some(PuntClass::Link),
+            Reason::TtlExpired => Some(PuntClass::Ttl),
+            Reason::NoRoute => Some(PuntClass::NoRoute),
+            Reason::Unreachable => Some(PuntClass::Unreachable),
+            Reason::Unresolved => Some(PuntClass::Unresolved),
+            Reason::MtuExceeded => Some(PuntClass::Mtu),
+            Reason::IpOptions => Some(PuntClass::Options),
+            Reason::RedirectDue => Some(PuntClass::Redirect),
+            Reason::LinkLocal => Some(PuntClass::LinkLocal),
+            // What the kernel forwards in our stead is not protected against:
+            // limiting it would lose packets that plain Linux would carry.
+            _ => None,
+        }
+    }
+}
+
+/// A class of packets handed up that has a token bucket of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum PuntClass {
+    /// To our own addresses: management, routing protocols' unicast.
+    Own = 0,
+    /// ARP, neighbour discovery, broadcast and multicast (RIP's updates).
+    Link = 1,
+    /// TTL expired.
+    Ttl = 2,
+    /// No route.
+    NoRoute = 3,
+    /// Unreachable and prohibit routes.
+    Unreachable = 4,
+    /// Next hop not resolved.
+    Unresolved = 5,
+    /// Too large for the egress.
+    Mtu = 6,
+    /// IP options.
+    Options = 7,
+    /// ICMP redirect due.
+    Redirect = 8,
+    /// Link-local source.
+    LinkLocal = 9,
+}
+
+impl PuntClass {
+    /// Every class with the key it has under `[dataplane.punt]`, in ABI order.
+    pub const ALL: &'static [(PuntClass, &'static str)] = &[
+        (PuntClass::Own, "own"),
+        (PuntClass::Link, "link"),
+        (PuntClass::Ttl, "ttl"),
+        (PuntClass::NoRoute, "no-route"),
+        (PuntClass::Unreachable, "unreachable"),
+        (PuntClass::Unresolved, "unresolved"),
+        (PuntClass::Mtu, "mtu"),
+        (PuntClass::Options, "options"),
+        (PuntClass::Redirect, "redirect"),
+        (PuntClass::LinkLocal, "link-local"),
+    ];
+
+    /// Slots in the bucket maps; a power of two, see [`Reason::ROW`].
+    pub const SLOTS: usize = 16;
+}

@@ -1,0 +1,94 @@
+//! What is known of the interfaces: published by the netlink monitor as a
+//! snapshot, read by RIP, the dataplane and the API.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::net::Ifindex;
+
+/// An address of an interface.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct InterfaceAddress {
+    /// The local address with its prefix length (host bits kept).
+    pub local: IpNet,
+    /// The other end of a point-to-point link, where `IFA_ADDRESS` differs.
+    pub peer: Option<IpAddr>,
+    /// The subnet's broadcast address, if it has one.
+    pub broadcast: Option<IpAddr>,
+    /// `IFA_F_SECONDARY`.
+    pub secondary: bool,
+}
+
+/// An interface as the kernel tells of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Interface {
+    /// Its number.
+    pub ifindex: Ifindex,
+    /// Its name now; names change.
+    pub name: String,
+    /// Link-layer address, for Ethernet devices.
+    pub mac: Option<[u8; 6]>,
+    /// MTU in bytes, link-layer header not included.
+    pub mtu: u32,
+    /// `IFF_UP`: set up by the operator.
+    pub up: bool,
+    /// `IFF_LOWER_UP`: has carrier.
+    pub carrier: bool,
+    /// `IFF_LOOPBACK`.
+    pub loopback: bool,
+    /// `IFF_POINTOPOINT`.
+    pub point_to_point: bool,
+    /// `IFF_MULTICAST`.
+    pub multicast: bool,
+    /// `IFF_BROADCAST`.
+    pub broadcast: bool,
+    /// `ARPHRD_ETHER`.
+    pub ethernet: bool,
+    /// `IFLA_INFO_KIND`: "veth", "bridge", "vlan"; empty for hardware.
+    pub kind: String,
+    /// `IFLA_MASTER`: the bridge, bond or VRF it belongs to.
+    pub master: Option<Ifindex>,
+    /// `IFLA_LINK`: the device below (a VLAN's parent, a veth's peer).
+    pub link: Option<Ifindex>,
+    /// The device below lives in another network namespace.
+    pub link_elsewhere: bool,
+    /// `net.ipv4.conf.NAME.forwarding`.
+    pub forwarding4: bool,
+    /// `net.ipv4.conf.NAME.send_redirects`, `all` included.
+    pub send_redirects: bool,
+    /// Its addresses, sorted.
+    pub addresses: Vec<InterfaceAddress>,
+}
+
+impl Interface {
+    /// Up and with carrier: frames can leave.
+    pub fn is_running(&self) -> bool {
+        self.up && self.carrier
+    }
+}
+
+/// All interfaces of the namespace.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Interfaces {
+    /// By number.
+    pub by_index: BTreeMap<Ifindex, Interface>,
+}
+
+impl Interfaces {
+    /// The interface with this number.
+    pub fn get(&self, ifindex: Ifindex) -> Option<&Interface> {
+        self.by_index.get(&ifindex)
+    }
+
+    /// The interface that has this name now.
+    pub fn by_name(&self, name: &str) -> Option<&Interface> {
+        self.by_index.values().find(|interface| interface.name == name)
+    }
+
+    /// The name of an interface, or its number where it is unknown.
+    pub fn name(&self, ifindex: Ifindex) -> String {
+        self.get(ifindex).map_or_else(|| format!("if{ifindex}"), |interface| interface.name.clone())
+    }
+}

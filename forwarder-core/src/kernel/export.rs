@@ -1,0 +1,1 @@
+//! Which of our routes belong in the kernel table.

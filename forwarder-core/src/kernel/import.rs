@@ -1,0 +1,1 @@
+//! Which routes of the kernel are candidates.
