@@ -1,4 +1,5 @@
 //! The binary as a person at a terminal meets it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
