@@ -31,9 +31,9 @@ impl Own {
             return;
         }
         if ours {
-            self.add(address, out)
+            self.add(address, out);
         } else {
-            self.remove(address, out)
+            self.remove(address, out);
         }
     }
 

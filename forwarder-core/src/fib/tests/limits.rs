@@ -20,13 +20,13 @@ fn bench(nexthops: u32, adjacencies: u32, own: u32) -> Bench {
 fn without_an_id_the_prefix_goes_up_until_one_is_released() {
     let mut bench = bench(1, 8, 8);
     bench.neighbour(ETH2, "10.0.1.1", Some(MAC_B));
-    bench.main("198.51.100.0/24", Some(via("10.0.0.1", ETH1)));
-    bench.main("198.51.101.0/24", Some(via("10.0.1.1", ETH2)));
-    bench.main("198.51.102.0/24", Some(via("10.0.1.1", ETH2)));
+    bench.main("198.51.100.0/24", &via("10.0.0.1", ETH1));
+    bench.main("198.51.101.0/24", &via("10.0.1.1", ETH2));
+    bench.main("198.51.102.0/24", &via("10.0.1.1", ETH2));
     assert_eq!(bench.decide("198.51.101.1"), up(FALLBACK));
     assert_eq!(bench.fib.stats().without_nexthop, 2);
 
-    bench.main("198.51.100.0/24", None);
+    bench.withdraw("198.51.100.0/24");
     assert_eq!(
         bench.decide("198.51.101.1"),
         up(FALLBACK),
@@ -42,8 +42,8 @@ fn without_an_id_the_prefix_goes_up_until_one_is_released() {
 fn prefix_without_an_id_never_falls_to_a_shorter_route() {
     let mut bench = bench(1, 8, 8);
     bench.neighbour(ETH1, "10.0.0.1", Some(MAC_A));
-    bench.main("0.0.0.0/0", Some(via("10.0.0.1", ETH1)));
-    bench.main("198.51.101.0/24", Some(via("10.0.1.1", ETH2)));
+    bench.main("0.0.0.0/0", &via("10.0.0.1", ETH1));
+    bench.main("198.51.101.0/24", &via("10.0.1.1", ETH2));
     assert_eq!(bench.decide("198.51.101.1"), up(FALLBACK));
     assert_eq!(bench.forwards("198.51.102.1"), Some((MAC_A, ETH1, 1500)));
 }
@@ -51,10 +51,10 @@ fn prefix_without_an_id_never_falls_to_a_shorter_route() {
 #[test]
 fn withdrawn_while_it_waits_takes_no_id() {
     let mut bench = bench(1, 8, 8);
-    bench.main("198.51.100.0/24", Some(via("10.0.0.1", ETH1)));
-    bench.main("198.51.101.0/24", Some(via("10.0.1.1", ETH2)));
-    bench.main("198.51.101.0/24", None);
-    bench.main("198.51.100.0/24", None);
+    bench.main("198.51.100.0/24", &via("10.0.0.1", ETH1));
+    bench.main("198.51.101.0/24", &via("10.0.1.1", ETH2));
+    bench.withdraw("198.51.101.0/24");
+    bench.withdraw("198.51.100.0/24");
     assert!(bench.grace().is_empty());
     assert_eq!(bench.fib.stats().nexthops, 0);
 }
@@ -64,12 +64,12 @@ fn without_a_slot_the_word_says_up_until_one_is_released() {
     let mut bench = bench(8, 1, 8);
     bench.neighbour(ETH1, "10.0.0.1", Some(MAC_A));
     bench.neighbour(ETH2, "10.0.1.1", Some(MAC_B));
-    bench.main("198.51.100.0/24", Some(via("10.0.0.1", ETH1)));
-    bench.main("198.51.101.0/24", Some(via("10.0.1.1", ETH2)));
+    bench.main("198.51.100.0/24", &via("10.0.0.1", ETH1));
+    bench.main("198.51.101.0/24", &via("10.0.1.1", ETH2));
     assert_eq!(bench.decide("198.51.101.1"), up(FALLBACK));
     assert_eq!(bench.fib.stats().without_adjacency, 1);
 
-    bench.main("198.51.100.0/24", None);
+    bench.withdraw("198.51.100.0/24");
     bench.grace();
     assert_eq!(bench.forwards("198.51.101.1"), Some((MAC_B, ETH2, 1500)));
     assert_eq!(bench.fib.stats().without_adjacency, 0);
@@ -79,7 +79,7 @@ fn without_a_slot_the_word_says_up_until_one_is_released() {
 fn last_slot_is_not_rewritten_in_place() {
     let mut bench = bench(8, 1, 8);
     bench.neighbour(ETH1, "10.0.0.1", Some(MAC_A));
-    bench.main("198.51.100.0/24", Some(via("10.0.0.1", ETH1)));
+    bench.main("198.51.100.0/24", &via("10.0.0.1", ETH1));
     bench.neighbour(ETH1, "10.0.0.1", Some(MAC_B));
     assert_eq!(bench.decide("198.51.100.1"), up(FALLBACK));
     bench.grace();

@@ -1,5 +1,6 @@
-//! The rules one by one (`rules`, `limits`), and all of them together against
-//! a naive evaluation over a model of the maps (`property`).
+//! The rules one by one (`routes`, `hosts`, `ports`, `sharing`, `limits`), and
+//! all of them together against a naive evaluation over a model of the maps
+//! (`property`).
 
 use std::net::Ipv4Addr;
 
@@ -11,11 +12,14 @@ use crate::net::Ifindex;
 use crate::route::{Distance, Nexthop, Source};
 use model::Maps;
 
+mod hosts;
 mod limits;
 mod model;
 mod naive;
+mod ports;
 mod property;
-mod rules;
+mod routes;
+mod sharing;
 
 const ETH1: Ifindex = Ifindex(11);
 const ETH2: Ifindex = Ifindex(12);
@@ -103,8 +107,12 @@ impl Bench {
         &self.ops
     }
 
-    fn main(&mut self, prefix: &str, route: Option<Route<Ipv4>>) -> &[FibOp] {
-        self.call(|fib, out| fib.set_route(TableId::MAIN, net(prefix), route.as_ref(), out))
+    fn main(&mut self, prefix: &str, route: &Route<Ipv4>) -> &[FibOp] {
+        self.call(|fib, out| fib.set_route(TableId::MAIN, net(prefix), Some(route), out))
+    }
+
+    fn withdraw(&mut self, prefix: &str) -> &[FibOp] {
+        self.call(|fib, out| fib.set_route(TableId::MAIN, net(prefix), None, out))
     }
 
     fn local(&mut self, prefix: &str, kind: Option<RouteType>) -> &[FibOp] {
@@ -153,4 +161,12 @@ impl Bench {
 
 fn up(reason: Reason) -> Option<Decision> {
     Some(Decision::Up(reason))
+}
+
+/// Connected 10.0.0.0/24 on eth1 with 10.0.0.1 known.
+fn connected() -> Bench {
+    let mut bench = Bench::new();
+    bench.main("10.0.0.0/24", &link(ETH1));
+    bench.neighbour(ETH1, "10.0.0.1", Some(MAC_A));
+    bench
 }

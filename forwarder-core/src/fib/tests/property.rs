@@ -145,13 +145,8 @@ fn some_route() -> impl Strategy<Value = Route<Ipv4>> {
 
 fn some_port(ifindex: Ifindex) -> impl Strategy<Value = PortState> {
     let unable = prop::bool::weighted(0.15);
-    (
-        unable.clone(),
-        unable,
-        select(vec![1400, 1500, 9000]),
-        0..2u8,
-    )
-        .prop_map(move |(unable, tc, mtu, mac)| {
+    (unable, unable, select(vec![1400, 1500, 9000]), 0..2u8).prop_map(
+        move |(unable, tc, mtu, mac)| {
             let mac = [2, 0xff, mac, 0, 0, ifindex.0 as u8];
             PortState {
                 mac,
@@ -160,7 +155,8 @@ fn some_port(ifindex: Ifindex) -> impl Strategy<Value = PortState> {
                 tc,
                 ..port(ifindex)
             }
-        })
+        },
+    )
 }
 
 fn change() -> impl Strategy<Value = Change> {
