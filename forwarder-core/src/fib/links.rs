@@ -131,6 +131,8 @@ impl Links {
                 mtu,
             } => (ifindex, mtu, Some(gateway)),
         };
+        // Also for a subnet: resolving hosts that the port cannot be used to
+        // reach would be work for nothing.
         let port = match self.ports.get(&ifindex) {
             Some(port) if port.can_transmit => port,
             _ => return Want::Word(reason_word(Reason::EgressCannotRedirect)),

@@ -99,3 +99,13 @@ fn own_address_beyond_the_limit_follows_when_there_is_room() {
     assert_eq!(Vec::from_iter(bench.maps.own.clone()), [addr("10.0.0.2")]);
     assert_eq!(bench.fib.stats().without_own, 0);
 }
+
+#[test]
+fn own_address_gone_while_it_waits_is_not_added_later() {
+    let mut bench = bench(8, 8, 1);
+    bench.local("10.0.0.1/32", Some(RouteType::Local));
+    bench.local("10.0.0.2/32", Some(RouteType::Local));
+    bench.local("10.0.0.2/32", None);
+    bench.local("10.0.0.1/32", None);
+    assert!(bench.maps.own.is_empty());
+}

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::links::reason_word;
 use super::naive::{Expected, State};
 use super::nexthops::FALLBACK;
 use super::*;
@@ -271,6 +272,15 @@ impl Run {
             (stats.prefixes, counted as usize)
         );
         assert_eq!(fib.adjacencies().count(), stats.adjacencies as usize);
+        let (without, with): (Vec<_>, Vec<_>) =
+            fib.nexthops().partition(|nexthop| nexthop.id.is_none());
+        let fallen_back = with.iter().filter(|nexthop| {
+            !matches!(nexthop.target, Target::Fixed(_)) && nexthop.word == reason_word(FALLBACK)
+        });
+        let waiting: u32 = without.iter().map(|nexthop| nexthop.prefixes).sum();
+        assert_eq!(waiting as usize, stats.without_nexthop);
+        assert_eq!(fallen_back.count(), stats.without_adjacency);
+        assert_eq!(stats.own + stats.without_own, self.state.own().len());
     }
 
     /// Either as expected, or handed up because a table is full.
