@@ -124,7 +124,9 @@ pub struct CounterRow {
 
 impl Default for CounterRow {
     fn default() -> Self {
-        CounterRow { reasons: [Counter::default(); Reason::ROW] }
+        CounterRow {
+            reasons: [Counter::default(); Reason::ROW],
+        }
     }
 }
 
@@ -157,7 +159,9 @@ pub struct OwnFilter {
 
 impl Default for OwnFilter {
     fn default() -> Self {
-        OwnFilter { words: [0; OWN_FILTER_WORDS] }
+        OwnFilter {
+            words: [0; OWN_FILTER_WORDS],
+        }
     }
 }
 
