@@ -6,9 +6,9 @@
 //! build does not ask for BIRD.
 
 mod packages;
-mod tools;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use anyhow::bail;
 
@@ -41,7 +41,11 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
 /// The toolchain of rustup's that builds the XDP program, as forwarder/build.rs
 /// chooses it.
 pub(crate) fn ebpf_toolchain() -> &'static str {
-    if tools::nightly_with_source() { "nightly" } else { tools::TOOLCHAIN }
+    if tools::nightly_with_source() {
+        "nightly"
+    } else {
+        tools::TOOLCHAIN
+    }
 }
 
 /// Everything that is missing.
@@ -58,7 +62,10 @@ impl Missing {
             true => packages::not_installed(wanted),
             false => packages::not_found(wanted),
         };
-        Missing { packages, tools: tools::missing(purpose, from_distribution) }
+        Missing {
+            packages,
+            tools: tools::missing(purpose, from_distribution),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -108,7 +115,9 @@ fn is_debian_12() -> bool {
 
 fn os_release_is_debian_12(release: &str) -> bool {
     let field = |key: &str| {
-        let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        let line = release
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
         Some(line.trim_matches('"'))
     };
     field("ID") == Some("debian") && field("VERSION_ID") == Some("12")

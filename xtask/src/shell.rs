@@ -1,5 +1,8 @@
 //! Running other programs: where, with which cargo, and how it is shown.
-#![expect(clippy::print_stderr, reason = "progress and errors of a command-line tool")]
+#![expect(
+    clippy::print_stderr,
+    reason = "progress and errors of a command-line tool"
+)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -55,7 +58,9 @@ pub(crate) fn note(line: &str) {
 /// Runs a command with our own stdout and stderr; anything but success is an
 /// error that repeats the command.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("starting {}", show(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("starting {}", show(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", show(command));
     }
@@ -65,7 +70,10 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
 /// Runs a command and returns its stdout; `None` when it is not there or fails.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The command as one would type it.
@@ -80,7 +88,9 @@ pub(crate) fn show(command: &Command) -> String {
 /// The path of an executable in `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
 }
 
 /// Whether we are root. /proc/self belongs to the effective user.

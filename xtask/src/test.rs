@@ -68,20 +68,30 @@ pub(crate) fn run(group: Option<Group>, filter: Option<&str>) -> ExitCode {
         }
         tests(&mut count, group, filter);
     }
-    println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
+    println!(
+        "{} passed, {} failed, {} skipped",
+        count.passed, count.failed, count.skipped
+    );
     ExitCode::from(u8::from(count.failed > 0))
 }
 
 /// All that is not a test.
 fn checks(count: &mut Count) {
-    count.step("cargo fmt --check", || shell::run(cargo().args(["fmt", "--all", "--check"])));
-    count.step("repository: file length, paths of one machine", repository::check_files);
+    count.step("cargo fmt --check", || {
+        shell::run(cargo().args(["fmt", "--all", "--check"]))
+    });
+    count.step(
+        "repository: file length, paths of one machine",
+        repository::check_files,
+    );
     count.step("repository: the core is pure", repository::check_core);
     count.step("clippy", || {
         let mut clippy = cargo_workspace("clippy");
         shell::run(clippy.args(["--all-targets", "--locked", "--", "-D", "warnings"]))
     });
-    count.step("clippy of the XDP program", || shell::run(&mut ebpf_clippy()));
+    count.step("clippy of the XDP program", || {
+        shell::run(&mut ebpf_clippy())
+    });
 }
 
 /// A cargo subcommand over all crates that are built for this machine.
@@ -102,10 +112,26 @@ fn ebpf_clippy() -> Command {
         }
         None => cargo(),
     };
-    clippy.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", ebpf_flags());
-    clippy.args(["clippy", "--package", "forwarder-ebpf", "--target", "bpfel-unknown-none"]);
-    clippy.args(["-Z", "build-std=core", "--release", "--locked", "--target-dir"]);
-    clippy.arg(shell::target().join("ebpf-clippy")).args(["--", "-D", "warnings"]);
+    clippy
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", ebpf_flags());
+    clippy.args([
+        "clippy",
+        "--package",
+        "forwarder-ebpf",
+        "--target",
+        "bpfel-unknown-none",
+    ]);
+    clippy.args([
+        "-Z",
+        "build-std=core",
+        "--release",
+        "--locked",
+        "--target-dir",
+    ]);
+    clippy
+        .arg(shell::target().join("ebpf-clippy"))
+        .args(["--", "-D", "warnings"]);
     clippy
 }
 
@@ -117,7 +143,9 @@ fn ebpf_flags() -> String {
 /// Builds and runs the tests and adds what nextest and the labs report.
 fn tests(count: &mut Count, group: Option<Group>, filter: Option<&str>) {
     let before = count.failed;
-    count.step("build", || shell::run(cargo_workspace("build").args(["--locked", "--bins"])));
+    count.step("build", || {
+        shell::run(cargo_workspace("build").args(["--locked", "--bins"]))
+    });
     if count.failed > before {
         return;
     }
@@ -150,7 +178,14 @@ fn run_nextest(
 ) -> anyhow::Result<()> {
     junit::remove()?;
     let mut nextest = cargo();
-    nextest.args(["nextest", "run", "--workspace", "--exclude", "forwarder-ebpf", "--locked"]);
+    nextest.args([
+        "nextest",
+        "run",
+        "--workspace",
+        "--exclude",
+        "forwarder-ebpf",
+        "--locked",
+    ]);
     nextest.arg("--no-fail-fast");
     if let Some(group) = group {
         nextest.args(["--filterset", group.filter()]);

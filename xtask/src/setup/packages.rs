@@ -34,11 +34,23 @@ const fn package(
     command: Option<&'static str>,
     why: &'static str,
 ) -> Package {
-    Package { name, why, purpose, command, compiler: false }
+    Package {
+        name,
+        why,
+        purpose,
+        command,
+        compiler: false,
+    }
 }
 
 const fn compiler(purpose: Purpose, name: &'static str, why: &'static str) -> Package {
-    Package { name, why, purpose, command: None, compiler: true }
+    Package {
+        name,
+        why,
+        purpose,
+        command: None,
+        compiler: true,
+    }
 }
 
 use Purpose::{Build, Demo, Test};
@@ -47,35 +59,102 @@ use Purpose::{Build, Demo, Test};
 const PACKAGES: &[Package] = &[
     package(Build, "gcc", Some("cc"), "links Rust programs"),
     package(Build, "libc6-dev", None, "links Rust programs"),
-    package(Build, "g++", Some("c++"), "links bpf-linker, which uses LLVM's C++ libraries"),
-    package(Build, "pkg-config", Some("pkg-config"), "finds the libraries that bpf-linker links"),
+    package(
+        Build,
+        "g++",
+        Some("c++"),
+        "links bpf-linker, which uses LLVM's C++ libraries",
+    ),
+    package(
+        Build,
+        "pkg-config",
+        Some("pkg-config"),
+        "finds the libraries that bpf-linker links",
+    ),
     compiler(Build, "rustc-web", "compiler (LLVM 22) for the XDP program"),
     compiler(Build, "cargo-web", "cargo that belongs to rustc-web"),
-    compiler(Build, "rust-web-src", "source of `core`, built for the BPF target"),
-    package(Build, "llvm-22-dev", None, "bpf-linker is built with LLVM 22"),
+    compiler(
+        Build,
+        "rust-web-src",
+        "source of `core`, built for the BPF target",
+    ),
+    package(
+        Build,
+        "llvm-22-dev",
+        None,
+        "bpf-linker is built with LLVM 22",
+    ),
     package(Build, "libpolly-22-dev", None, "LLVM 22 links it"),
     package(Build, "zlib1g-dev", None, "LLVM 22 links it"),
     package(Build, "libzstd-dev", None, "LLVM 22 links it"),
     package(Build, "libxml2-dev", None, "LLVM 22 links it"),
-    package(Demo, "iproute2", Some("ip"), "makes the network namespaces of labs"),
-    package(Demo, "util-linux", Some("nsenter"), "enters network namespaces"),
-    package(Demo, "ethtool", Some("ethtool"), "sets the offloads of the labs' links"),
-    package(Demo, "iputils-ping", Some("ping"), "ping through the labs' routers"),
-    package(Demo, "procps", Some("sysctl"), "reads and sets the labs' sysctls"),
-    compiler(Test, "rust-web-clippy", "lints the XDP program for its own target"),
-    package(Test, "frr", Some("/usr/lib/frr/ripd"), "RIP peer of the interoperation tests"),
-    package(Test, "bird2", Some("bird"), "RIP peer of the interoperation tests"),
+    package(
+        Demo,
+        "iproute2",
+        Some("ip"),
+        "makes the network namespaces of labs",
+    ),
+    package(
+        Demo,
+        "util-linux",
+        Some("nsenter"),
+        "enters network namespaces",
+    ),
+    package(
+        Demo,
+        "ethtool",
+        Some("ethtool"),
+        "sets the offloads of the labs' links",
+    ),
+    package(
+        Demo,
+        "iputils-ping",
+        Some("ping"),
+        "ping through the labs' routers",
+    ),
+    package(
+        Demo,
+        "procps",
+        Some("sysctl"),
+        "reads and sets the labs' sysctls",
+    ),
+    compiler(
+        Test,
+        "rust-web-clippy",
+        "lints the XDP program for its own target",
+    ),
+    package(
+        Test,
+        "frr",
+        Some("/usr/lib/frr/ripd"),
+        "RIP peer of the interoperation tests",
+    ),
+    package(
+        Test,
+        "bird2",
+        Some("bird"),
+        "RIP peer of the interoperation tests",
+    ),
     package(Test, "tshark", Some("tshark"), "captures of failed tests"),
-    package(Test, "nftables", Some("nft"), "packet filter rules that the daemon must respect"),
-    package(Test, "traceroute", Some("traceroute"), "traceroute through the router"),
+    package(
+        Test,
+        "nftables",
+        Some("nft"),
+        "packet filter rules that the daemon must respect",
+    ),
+    package(
+        Test,
+        "traceroute",
+        Some("traceroute"),
+        "traceroute through the router",
+    ),
     package(Test, "net-tools", Some("route"), "`route -n`"),
 ];
 
 /// What `purpose` wants.
 pub(super) fn wanted(purpose: Purpose, debian_compiler: bool) -> Vec<&'static Package> {
-    let wanted = |package: &&Package| {
-        package.purpose <= purpose && (debian_compiler || !package.compiler)
-    };
+    let wanted =
+        |package: &&Package| package.purpose <= purpose && (debian_compiler || !package.compiler);
     PACKAGES.iter().filter(wanted).collect()
 }
 
@@ -85,15 +164,24 @@ pub(super) fn not_installed(wanted: Vec<&'static Package>) -> Vec<&'static Packa
     query.args(["-W", "-f", "${Package} ${db:Status-Status}\n"]);
     query.args(wanted.iter().map(|package| package.name));
     // It fails when it doesn't know one of them, and prints the others.
-    let output = query.output().map(|output| output.stdout).unwrap_or_default();
+    let output = query
+        .output()
+        .map(|output| output.stdout)
+        .unwrap_or_default();
     let output = String::from_utf8_lossy(&output).into_owned();
     let installed = parse_dpkg(&output);
-    wanted.into_iter().filter(|package| !installed.contains(package.name)).collect()
+    wanted
+        .into_iter()
+        .filter(|package| !installed.contains(package.name))
+        .collect()
 }
 
 /// The installed ones in `dpkg-query`'s answer.
 pub(super) fn parse_dpkg(output: &str) -> HashSet<&str> {
-    output.lines().filter_map(|line| line.strip_suffix(" installed")).collect()
+    output
+        .lines()
+        .filter_map(|line| line.strip_suffix(" installed"))
+        .collect()
 }
 
 /// Those whose command is not there, for distributions without dpkg.
@@ -123,7 +211,8 @@ pub(super) fn install(packages: &[&Package]) -> anyhow::Result<()> {
 
 fn apt() -> std::process::Command {
     let mut apt = shell::command("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300"]);
+    apt.env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-o", "DPkg::Lock::Timeout=300"]);
     apt
 }
 
@@ -156,7 +245,9 @@ impl Drop for NoServices {
             && let Err(error) = fs::remove_file(Self::PATH)
         {
             let path = Self::PATH;
-            shell::note(&format!("remove {path} by hand, it keeps services from starting: {error}"));
+            shell::note(&format!(
+                "remove {path} by hand, it keeps services from starting: {error}"
+            ));
         }
     }
 }

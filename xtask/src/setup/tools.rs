@@ -17,7 +17,8 @@ const LLVM: &str = "/usr/lib/llvm-22";
 pub(super) const TOOLCHAIN: &str = "debian-web";
 /// Where iproute2 looks for names of route protocols.
 const PROTOCOL_FILE: &str = "/etc/iproute2/rt_protos.d/forwarder.conf";
-const PROTOCOL_NAME: &str = "# Routes of the forwarder daemon (`[kernel] protocol`)\n210\tforwarder\n";
+const PROTOCOL_NAME: &str =
+    "# Routes of the forwarder daemon (`[kernel] protocol`)\n210\tforwarder\n";
 
 /// Something to install or to write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,10 +69,14 @@ impl Tool {
         match self {
             Tool::BpfLinker => !bpf_linker_is_right(),
             Tool::Toolchain => debian_compiler && has_rustup() && !has_toolchain(),
-            Tool::Nextest => shell::find("cargo-nextest").is_none() && !in_cargo_bin("cargo-nextest"),
+            Tool::Nextest => {
+                shell::find("cargo-nextest").is_none() && !in_cargo_bin("cargo-nextest")
+            }
             Tool::Clippy => !sysroot_has("cargo-clippy"),
             Tool::Rustfmt => !sysroot_has("cargo-fmt"),
-            Tool::ProtocolName => fs::read_to_string(PROTOCOL_FILE).unwrap_or_default() != PROTOCOL_NAME,
+            Tool::ProtocolName => {
+                fs::read_to_string(PROTOCOL_FILE).unwrap_or_default() != PROTOCOL_NAME
+            }
         }
     }
 
@@ -95,7 +100,9 @@ impl Tool {
 pub(super) fn missing(purpose: Purpose, debian_compiler: bool) -> Vec<Tool> {
     use Tool::{BpfLinker, Clippy, Nextest, ProtocolName, Rustfmt, Toolchain};
     let all = [BpfLinker, Toolchain, Nextest, Clippy, Rustfmt, ProtocolName];
-    all.into_iter().filter(|t| t.is_for(purpose) && t.is_missing(debian_compiler)).collect()
+    all.into_iter()
+        .filter(|t| t.is_for(purpose) && t.is_missing(debian_compiler))
+        .collect()
 }
 
 /// Whether rustup has a nightly that can build `core` for BPF: then Debian's
@@ -106,11 +113,18 @@ pub(super) fn nightly_with_source() -> bool {
     entries
         // `rustup run nightly` means this one, not a dated one beside it.
         .filter(|entry| is_plain_nightly(&entry.file_name().to_string_lossy()))
-        .any(|entry| entry.path().join("lib/rustlib/src/rust/library/core").exists())
+        .any(|entry| {
+            entry
+                .path()
+                .join("lib/rustlib/src/rust/library/core")
+                .exists()
+        })
 }
 
 fn is_plain_nightly(toolchain: &str) -> bool {
-    toolchain.strip_prefix("nightly-").is_some_and(|host| host.starts_with(std::env::consts::ARCH))
+    toolchain
+        .strip_prefix("nightly-")
+        .is_some_and(|host| host.starts_with(std::env::consts::ARCH))
 }
 
 fn bpf_linker_is_right() -> bool {
@@ -124,7 +138,11 @@ fn has_rustup() -> bool {
 }
 
 fn has_toolchain() -> bool {
-    rustup_home().join("toolchains").join(TOOLCHAIN).join("bin/rustc").exists()
+    rustup_home()
+        .join("toolchains")
+        .join(TOOLCHAIN)
+        .join("bin/rustc")
+        .exists()
 }
 
 fn rustup_home() -> PathBuf {
@@ -148,7 +166,10 @@ fn in_cargo_bin(program: &str) -> bool {
 /// directory: rustup's stand-ins in `PATH` exist for missing components, too.
 fn sysroot_has(program: &str) -> bool {
     let cargo = std::env::var_os("CARGO").map(PathBuf::from);
-    let beside = cargo.as_deref().and_then(Path::parent).map(|bin| bin.join(program));
+    let beside = cargo
+        .as_deref()
+        .and_then(Path::parent)
+        .map(|bin| bin.join(program));
     beside.is_some_and(|file| file.exists()) || (!has_rustup() && shell::find(program).is_some())
 }
 
@@ -158,7 +179,13 @@ fn component(rustup: &str, package: &str) -> anyhow::Result<()> {
     }
     let mut apt = shell::command("apt-get");
     apt.env("DEBIAN_FRONTEND", "noninteractive");
-    shell::run(apt.args(["install", "--yes", "--quiet", "--no-install-recommends", package]))
+    shell::run(apt.args([
+        "install",
+        "--yes",
+        "--quiet",
+        "--no-install-recommends",
+        package,
+    ]))
 }
 
 /// `cargo install` to where the build will find it: `PATH` need not contain

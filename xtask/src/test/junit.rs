@@ -45,5 +45,8 @@ pub(super) fn parse(text: &str) -> Option<Tests> {
         let (_, rest) = head.split_once(&format!(" {name}=\""))?;
         rest.split_once('"')?.0.parse::<u64>().ok()
     };
-    Some(Tests { total: number("tests")?, failed: number("failures")? + number("errors")? })
+    Some(Tests {
+        total: number("tests")?,
+        failed: number("failures")? + number("errors")?,
+    })
 }

@@ -16,15 +16,30 @@ const MAX_LINES: usize = 800;
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Crates that do I/O or know one kernel interface, by the start of the name.
-const IMPURE: &[&str] = &["tokio", "mio", "aya", "netlink", "rtnetlink", "nix", "socket2", "axum"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "mio",
+    "aya",
+    "netlink",
+    "rtnetlink",
+    "nix",
+    "socket2",
+    "axum",
+];
 
 /// Checks every file's length and that none names a place of one machine.
 pub(super) fn check_files() -> anyhow::Result<()> {
     let mut problems = Vec::new();
     for file in files(shell::root())? {
         // Not text: nothing to check.
-        let Ok(text) = fs::read_to_string(&file) else { continue };
-        let name = file.strip_prefix(shell::root()).unwrap_or(&file).display().to_string();
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
+        let name = file
+            .strip_prefix(shell::root())
+            .unwrap_or(&file)
+            .display()
+            .to_string();
         problems.extend(file_problems(&name, &text));
     }
     report(&problems)
@@ -35,14 +50,20 @@ pub(super) fn file_problems(name: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let lines = text.lines().count();
     if name.ends_with(".rs") && lines > MAX_LINES {
-        problems.push(format!("{name}: {lines} lines, more than {MAX_LINES}: split it"));
+        problems.push(format!(
+            "{name}: {lines} lines, more than {MAX_LINES}: split it"
+        ));
     }
     for (number, line) in text.lines().enumerate() {
         let number = number + 1;
         if let Some(home) = private_paths().iter().find(|home| line.contains(*home)) {
-            problems.push(format!("{name}:{number}: {home} exists only on one machine"));
+            problems.push(format!(
+                "{name}:{number}: {home} exists only on one machine"
+            ));
         }
-        let source = line.strip_prefix("source = ").filter(|_| name.ends_with("Cargo.lock"));
+        let source = line
+            .strip_prefix("source = ")
+            .filter(|_| name.ends_with("Cargo.lock"));
         if source.is_some_and(|source| source.trim_matches('"') != REGISTRY) {
             problems.push(format!("{name}:{number}: {line}: not the public registry"));
         }
@@ -58,22 +79,37 @@ fn private_paths() -> [String; 2] {
 /// Checks that nothing impure is among the core's dependencies.
 pub(super) fn check_core() -> anyhow::Result<()> {
     let mut tree = shell::cargo();
-    tree.args(["tree", "--package", "forwarder-core", "--edges", "normal", "--prefix", "none"]);
+    tree.args([
+        "tree",
+        "--package",
+        "forwarder-core",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+    ]);
     let output = shell::output(&mut tree).context("`cargo tree -p forwarder-core` failed")?;
     report(&impure(&output))
 }
 
 /// The impure crates in `cargo tree`'s output.
 pub(super) fn impure(tree: &str) -> Vec<String> {
-    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    let names = tree
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
     let mut impure: Vec<_> = names.filter(|name| is_impure(name)).collect();
     impure.sort_unstable();
     impure.dedup();
-    impure.iter().map(|name| format!("forwarder-core depends on {name}: it does no I/O")).collect()
+    impure
+        .iter()
+        .map(|name| format!("forwarder-core depends on {name}: it does no I/O"))
+        .collect()
 }
 
 fn is_impure(name: &str) -> bool {
-    IMPURE.iter().any(|prefix| name == *prefix || name.starts_with(&format!("{prefix}-")))
+    IMPURE
+        .iter()
+        .any(|prefix| name == *prefix || name.starts_with(&format!("{prefix}-")))
 }
 
 fn report(problems: &[String]) -> anyhow::Result<()> {
@@ -93,7 +129,8 @@ fn files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let skip = [OsStr::new("target"), OsStr::new(".git")].contains(&entry.file_name().as_os_str());
+        let skip =
+            [OsStr::new("target"), OsStr::new(".git")].contains(&entry.file_name().as_os_str());
         if entry.file_type()?.is_dir() && !skip {
             found.extend(files(&entry.path())?);
         } else if entry.file_type()?.is_file() && !skip {

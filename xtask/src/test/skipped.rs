@@ -30,7 +30,11 @@ impl Directory {
         let mut count = 0;
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let reason = fs::read_to_string(entry.path()).unwrap_or_default();
-            shell::note(&format!("skipped: {}: {}", entry.file_name().display(), reason.trim()));
+            shell::note(&format!(
+                "skipped: {}: {}",
+                entry.file_name().display(),
+                reason.trim()
+            ));
             count += 1;
         }
         count

@@ -6,7 +6,13 @@ fn failures_and_errors_are_both_failed() {
     let text = r#"<?xml version="1.0"?>
 <testsuites name="nextest-run" tests="12" failures="2" errors="1" uuid="x" time="1">
     <testsuite name="a" tests="12" disabled="0" errors="9" failures="9">"#;
-    assert_eq!(junit::parse(text), Some(Tests { total: 12, failed: 3 }));
+    assert_eq!(
+        junit::parse(text),
+        Some(Tests {
+            total: 12,
+            failed: 3
+        })
+    );
 }
 
 #[test]
@@ -20,7 +26,10 @@ fn impure_crates_are_found_by_their_family() {
     let tree = "forwarder-core v0.1.0 (/x)\ntokio v1.54.1\nnetlink-sys v0.9.0\nnixos v1\ntokio v1.54.1 (*)\n";
     let found = impure(tree);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].contains("netlink-sys") && found[1].contains("tokio"), "{found:?}");
+    assert!(
+        found[0].contains("netlink-sys") && found[1].contains("tokio"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -29,7 +38,10 @@ fn long_files_and_foreign_registries_are_reported() {
     assert_eq!(file_problems("a.rs", &"x\n".repeat(801)).len(), 1);
     let lock = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
     assert!(file_problems("Cargo.lock", lock).is_empty());
-    assert_eq!(file_problems("Cargo.lock", "source = \"registry+https://mirror/\"\n").len(), 1);
+    assert_eq!(
+        file_problems("Cargo.lock", "source = \"registry+https://mirror/\"\n").len(),
+        1
+    );
 }
 
 #[test]
