@@ -124,6 +124,8 @@ reasons! {
     TxError = 37, "tx-error", Transmit;
     /// The egress driver dropped the frame (`xdp_devmap_xmit`).
     TxDrop = 38, "tx-drop", Transmit;
+    /// The egress driver took the frame (`xdp_devmap_xmit`); native mode only.
+    TxSent = 39, "tx-sent", Transmit;
 }
 
 impl Reason {
