@@ -124,10 +124,8 @@ fn frr_and_bird_exchange_rip_routes() {
         )?;
         f.run("ip address add 192.168.1.1/24 dev lo")?;
         b.run("ip address add 192.168.2.1/24 dev lo")?;
-        let mut frr = lab.start_frr(
-            &f,
-            "router rip\n version 2\n timers basic 5 30 20\n network eth0\n redistribute connected\n",
-        )?;
+        let ripd = "router rip\n version 2\n timers basic 5 30 20\n network eth0\n redistribute connected\n";
+        let mut frr = lab.start_frr(&f, &[("ripd", ripd)])?;
         let bird = lab.start_bird(&b, BIRD)?;
         let learnt = |ns: &Namespace, prefix: &str| {
             let (ns, prefix) = (ns.clone(), prefix.to_owned());
@@ -147,8 +145,8 @@ fn frr_and_bird_exchange_rip_routes() {
             bird.birdc("show route")?.contains("192.168.1.0/24"),
             "birdc does not know it"
         );
-        frr.stop_zebra()?;
-        frr.start_zebra()?;
+        frr.stop("zebra")?;
+        frr.start_daemon("zebra")?;
         bird.stop().context("stopping bird")?;
         Ok(())
     });

@@ -1,4 +1,4 @@
-//! FRR's zebra and ripd, in the foreground, with sockets of their own.
+//! FRR's daemons, in the foreground, with sockets of their own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,43 +13,37 @@ use super::{Lab, Namespace, Process, SHORT, wait_for};
 
 const DAEMONS: &str = "/usr/lib/frr";
 
-/// A running pair of daemons.
+/// zebra and the daemons that stand on it.
 pub struct Frr<'lab> {
     lab: &'lab Lab,
     namespace: Namespace,
     directory: PathBuf,
-    zebra: Arc<Process>,
-    ripd: Arc<Process>,
+    running: Vec<(&'static str, Arc<Process>)>,
 }
 
 impl<'lab> Frr<'lab> {
     pub(super) fn start(
         lab: &'lab Lab,
         namespace: &Namespace,
-        ripd_conf: &str,
+        daemons: &[(&'static str, &str)],
     ) -> anyhow::Result<Frr<'lab>> {
         let directory = lab.directory().join(format!("{}-frr", namespace.name()));
         fs::create_dir_all(&directory)?;
-        fs::write(directory.join("zebra.conf"), "hostname zebra\n")?;
-        fs::write(directory.join("ripd.conf"), ripd_conf)?;
-        // They give up root and then open these.
-        let user = User::from_name("frr")?.context("there is no user frr")?;
-        for path in [
-            directory.clone(),
-            directory.join("zebra.conf"),
-            directory.join("ripd.conf"),
-        ] {
-            chown(&path, Some(user.uid), Some(user.gid))?;
-        }
-        let zebra = start_daemon(lab, namespace, &directory, "zebra")?;
-        let ripd = start_daemon(lab, namespace, &directory, "ripd")?;
-        Ok(Frr {
+        give_to_frr(&directory)?;
+        let namespace = namespace.clone();
+        let mut frr = Frr {
             lab,
-            namespace: namespace.clone(),
+            namespace,
             directory,
-            zebra,
-            ripd,
-        })
+            running: Vec::new(),
+        };
+        for (daemon, config) in [("zebra", "hostname zebra\n")].iter().chain(daemons) {
+            let file = frr.directory.join(format!("{daemon}.conf"));
+            fs::write(&file, config)?;
+            give_to_frr(&file)?;
+            frr.start_daemon(daemon)?;
+        }
+        Ok(frr)
     }
 
     /// Runs a command of vtysh's.
@@ -65,62 +59,62 @@ impl<'lab> Frr<'lab> {
         run(&mut command, None)
     }
 
-    /// Stops zebra; ripd goes on.
+    /// Stops one of the daemons; the others go on. ripd withdraws nothing when
+    /// it ends, its neighbours have to time out.
     ///
     /// # Errors
-    /// It does not end.
-    pub fn stop_zebra(&self) -> anyhow::Result<()> {
-        self.zebra.stop(SHORT).map(drop)
+    /// It does not run or does not end.
+    pub fn stop(&mut self, daemon: &str) -> anyhow::Result<()> {
+        let index = self.running.iter().position(|(name, _)| *name == daemon);
+        let (_, process) = self
+            .running
+            .remove(index.context("this daemon does not run")?);
+        process.stop(SHORT).map(drop)
     }
 
-    /// Starts zebra again.
+    /// Starts one of the daemons again, and waits for its vty socket: it then
+    /// has read its file.
     ///
     /// # Errors
     /// It does not come up.
-    pub fn start_zebra(&mut self) -> anyhow::Result<()> {
-        self.zebra = start_daemon(self.lab, &self.namespace, &self.directory, "zebra")?;
-        Ok(())
+    pub fn start_daemon(&mut self, daemon: &'static str) -> anyhow::Result<()> {
+        let vty = self.directory.join(format!("{daemon}.vty"));
+        let _ = fs::remove_file(&vty);
+        let label = format!("{}.{daemon}", self.namespace.name());
+        let process = self.lab.spawn(&label, self.command(daemon))?;
+        self.running.push((daemon, Arc::clone(&process)));
+        wait_for(SHORT, &format!("{daemon} to come up"), || {
+            ensure!(
+                process.status()?.is_none(),
+                "it ended: {}",
+                process.log_tail()
+            );
+            ensure!(vty.exists(), "no {}", vty.display());
+            Ok(())
+        })
     }
 
-    /// Stops ripd: it withdraws nothing, its neighbours have to time out.
-    ///
-    /// # Errors
-    /// It does not end.
-    pub fn stop_ripd(&self) -> anyhow::Result<()> {
-        self.ripd.stop(SHORT).map(drop)
+    fn command(&self, daemon: &str) -> Command {
+        let file = |extension: &str| self.directory.join(format!("{daemon}.{extension}"));
+        let mut command = self.namespace.command(Path::new(DAEMONS).join(daemon));
+        command
+            .arg("--config_file")
+            .arg(file("conf"))
+            .arg("--pid_file")
+            .arg(file("pid"));
+        command
+            .arg("--socket")
+            .arg(self.directory.join("zserv.api"));
+        command.arg("--vty_socket").arg(&self.directory);
+        // No telnet port, and the log where our own logs are.
+        command.args(["--vty_port", "0", "--log", "stdout", "--log-level", "info"]);
+        command
     }
 }
 
-/// Starts one and waits for its vty socket: it then has read its file. The
-/// next daemon needs zebra's other socket, too, which is older.
-fn start_daemon(
-    lab: &Lab,
-    namespace: &Namespace,
-    directory: &Path,
-    daemon: &str,
-) -> anyhow::Result<Arc<Process>> {
-    let vty = directory.join(format!("{daemon}.vty"));
-    let _ = fs::remove_file(&vty);
-    let mut command = namespace.command(Path::new(DAEMONS).join(daemon));
-    command
-        .arg("--config_file")
-        .arg(directory.join(format!("{daemon}.conf")));
-    command
-        .arg("--pid_file")
-        .arg(directory.join(format!("{daemon}.pid")));
-    command.arg("--socket").arg(directory.join("zserv.api"));
-    command.arg("--vty_socket").arg(directory);
-    // No telnet port, and the log where our own logs are.
-    command.args(["--vty_port", "0", "--log", "stdout", "--log-level", "info"]);
-    let process = lab.spawn(&format!("{}.{daemon}", namespace.name()), command)?;
-    wait_for(SHORT, &format!("{daemon} to come up"), || {
-        ensure!(
-            process.status()?.is_none(),
-            "it ended: {}",
-            process.log_tail()
-        );
-        ensure!(vty.exists(), "no {}", vty.display());
-        Ok(())
-    })?;
-    Ok(process)
+/// The daemons give up root before they open their files.
+fn give_to_frr(path: &Path) -> anyhow::Result<()> {
+    let user = User::from_name("frr")?.context("there is no user frr: is FRR installed?")?;
+    chown(path, Some(user.uid), Some(user.gid))
+        .with_context(|| format!("giving {} to the user frr", path.display()))
 }

@@ -27,6 +27,7 @@
 //! ([`signals`]); what a killed process has left is removed by the next lab
 //! ([`leftovers`]).
 
+mod api;
 mod artifacts;
 mod bird;
 mod capture;
@@ -34,10 +35,12 @@ mod frr;
 mod leftovers;
 mod link;
 mod namespace;
+mod observe;
 mod process;
 mod router;
 mod signals;
 mod skip;
+mod star;
 mod state;
 pub mod traffic;
 mod wait;
@@ -51,6 +54,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+pub use api::Api;
 pub use bird::Bird;
 pub use frr::Frr;
 pub use link::{End, end};
@@ -58,6 +62,7 @@ pub use namespace::Namespace;
 pub use process::Process;
 pub use router::{Router, RouterOptions, forwarder_binary};
 pub use skip::{need, skip};
+pub use star::{Star, StarOptions};
 pub use wait::{LONG, SHORT, wait_for};
 
 use state::State;
@@ -150,12 +155,16 @@ impl Lab {
         Router::start(self, namespace, config, options)
     }
 
-    /// Starts FRR's zebra and ripd with `ripd.conf`'s text.
+    /// Starts FRR's zebra and these daemons of its: `[("ripd", "router rip\n")]`.
     ///
     /// # Errors
     /// One of them does not come up.
-    pub fn start_frr(&self, namespace: &Namespace, ripd: &str) -> anyhow::Result<Frr<'_>> {
-        Frr::start(self, namespace, ripd)
+    pub fn start_frr(
+        &self,
+        namespace: &Namespace,
+        daemons: &[(&'static str, &str)],
+    ) -> anyhow::Result<Frr<'_>> {
+        Frr::start(self, namespace, daemons)
     }
 
     /// Starts BIRD with `bird.conf`'s text.

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::namespace::run;
-use super::{Lab, Namespace, Process, SHORT, wait_for};
+use super::{Api, Lab, Namespace, Process, SHORT, wait_for};
 
 /// The daemon's binary: `FORWARDER_BIN`, or what cargo has built beside us.
 ///
@@ -225,6 +225,29 @@ impl Router {
             .directory
             .join("run")
             .join(&self.client.instance)
+    }
+
+    /// A connection to its HTTP interface.
+    ///
+    /// # Errors
+    /// It does not listen.
+    pub fn api(&self) -> anyhow::Result<Api> {
+        Api::connect(&self.run_dir().join("api.sock"))
+    }
+
+    /// Replaces its configuration and has it read again.
+    ///
+    /// # Errors
+    /// The new one is refused; with what `reload` said.
+    pub fn reload(&self, config: &str) -> anyhow::Result<()> {
+        fs::write(self.config_file(), config)?;
+        let output = self.cli("reload")?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
     }
 
     /// SIGTERM, and waits for its end.
