@@ -33,9 +33,13 @@ pub fn redirect_refused(ctx: &BtfTracePointContext) {
 /// that cannot take them.
 #[inline(always)]
 pub fn device_transmitted(ctx: &BtfTracePointContext) {
-    let Some(filter) = maps::TX_FILTER.get(0) else { return };
+    let Some(filter) = maps::TX_FILTER.get(0) else {
+        return;
+    };
     let (sent, drops): (i32, i32) = (ctx.arg(2), ctx.arg(3));
-    let Some(number) = port_of(ctx.arg(1), filter) else { return };
+    let Some(number) = port_of(ctx.arg(1), filter) else {
+        return;
+    };
     if sent > 0 {
         add(number, Reason::TxSent, sent as u64);
     }

@@ -9,21 +9,10 @@ use std::io;
 use aya::programs::xdp::XdpLinkId;
 use aya::programs::{ProgramError, XdpMode};
 use forwarder_common::abi::program;
+use forwarder_core::config::Attach;
 use thiserror::Error;
 
 use super::object::{LoadError, Object};
-
-/// `[dataplane] attach`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Policy {
-    /// Native where the driver can, generic otherwise and on veth and tap.
-    #[default]
-    Auto,
-    /// Native or not at all.
-    Native,
-    /// Generic.
-    Generic,
-}
 
 /// Where in the stack the program runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,11 +69,11 @@ pub enum AttachError {
 pub fn attach(
     object: &mut Object,
     (ifindex, name): (u32, &str),
-    policy: Policy,
+    policy: Attach,
     software: bool,
 ) -> Result<Attachment, AttachError> {
     let mut refused = Vec::new();
-    if policy != Policy::Generic {
+    if policy != Attach::Generic {
         if let Some(why) = &object.frags_refused {
             refused.push(format!("native, multi-buffer: {why}"));
         }
@@ -108,17 +97,17 @@ pub fn detach(object: &mut Object, attachment: Attachment) {
     }
 }
 
-fn attempts(object: &Object, policy: Policy, software: bool) -> Vec<(&'static str, Mode)> {
+fn attempts(object: &Object, policy: Attach, software: bool) -> Vec<(&'static str, Mode)> {
     let mut attempts = Vec::new();
     // Locally built packets leave a veth or a tap with an unfinished L4
     // checksum that a native redirect would keep; generic mode completes it.
-    if policy == Policy::Native || (policy == Policy::Auto && !software) {
+    if policy == Attach::Native || (policy == Attach::Auto && !software) {
         if object.frags_refused.is_none() {
             attempts.push((program::FORWARD_FRAGS, Mode::Native));
         }
         attempts.push((program::FORWARD, Mode::Native));
     }
-    if policy != Policy::Native {
+    if policy != Attach::Native {
         attempts.push((program::FORWARD, Mode::Generic));
     }
     attempts

@@ -49,7 +49,10 @@ impl Features {
     pub async fn open() -> io::Result<Features> {
         let mut socket = TokioSocket::new(NETLINK_GENERIC)?;
         socket.socket_mut().bind_auto()?;
-        let mut features = Features { socket: None, by_index: BTreeMap::new() };
+        let mut features = Features {
+            socket: None,
+            by_index: BTreeMap::new(),
+        };
         let Some(family) = resolve(&socket).await? else {
             debug!("this kernel does not tell XDP features (before 6.3)");
             return Ok(features);
@@ -73,13 +76,19 @@ impl Features {
     /// not tell.
     pub fn takes_redirects(&self, ifindex: u32) -> Option<bool> {
         self.socket.as_ref()?;
-        Some(self.by_index.get(&ifindex).is_some_and(|bits| bits & NDO_XMIT != 0))
+        Some(
+            self.by_index
+                .get(&ifindex)
+                .is_some_and(|bits| bits & NDO_XMIT != 0),
+        )
     }
 
     /// Waits for a change; for ever where the kernel tells none. Cancel-safe:
     /// a datagram is read whole or not at all.
     pub async fn changed(&mut self) -> io::Result<()> {
-        let Some(socket) = &self.socket else { return std::future::pending().await };
+        let Some(socket) = &self.socket else {
+            return std::future::pending().await;
+        };
         let (bytes, _) = socket.recv_from_full().await?;
         self.apply(&bytes);
         Ok(())
@@ -98,7 +107,9 @@ impl Features {
     }
 
     fn device(&mut self, payload: &[u8]) {
-        let Some((command, attributes)) = command(payload) else { return };
+        let Some((command, attributes)) = command(payload) else {
+            return;
+        };
         let mut ifindex = None;
         let mut bits = 0;
         for (kind, value) in attributes_of(attributes) {
@@ -128,7 +139,11 @@ struct Family {
 
 async fn resolve(socket: &TokioSocket) -> io::Result<Option<Family>> {
     let name = attribute(CTRL_ATTR_FAMILY_NAME, b"netdev\0");
-    send(socket, &message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_REQUEST, &name)).await?;
+    send(
+        socket,
+        &message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_REQUEST, &name),
+    )
+    .await?;
     let (bytes, _) = socket.recv_from_full().await?;
     Ok(family(&bytes))
 }
@@ -165,7 +180,10 @@ fn mgmt(group: &[u8]) -> Option<u32> {
 }
 
 async fn send(socket: &TokioSocket, message: &[u8]) -> io::Result<()> {
-    socket.send_to(message, &SocketAddr::new(0, 0)).await.map(|_| ())
+    socket
+        .send_to(message, &SocketAddr::new(0, 0))
+        .await
+        .map(|_| ())
 }
 
 fn message(kind: u16, command: u8, flags: u16, attributes: &[u8]) -> Vec<u8> {
@@ -234,17 +252,29 @@ mod tests {
         let mut body = attribute(CTRL_ATTR_FAMILY_ID, &31u16.to_ne_bytes());
         body.extend(attribute(CTRL_ATTR_MCAST_GROUPS, &attribute(1, &group)));
         let bytes = message(GENL_ID_CTRL, 1, 0, &body);
-        assert_eq!(family(&bytes), Some(Family { id: 31, group: Some(5) }));
+        assert_eq!(
+            family(&bytes),
+            Some(Family {
+                id: 31,
+                group: Some(5)
+            })
+        );
     }
 
     /// No prefix of a message makes the reader panic or loop.
     #[test]
     fn cut_messages_are_read_as_far_as_they_go() {
         let mut body = attribute(NETDEV_A_DEV_IFINDEX, &7u32.to_ne_bytes());
-        body.extend(attribute(NETDEV_A_DEV_XDP_FEATURES, &NDO_XMIT.to_ne_bytes()));
+        body.extend(attribute(
+            NETDEV_A_DEV_XDP_FEATURES,
+            &NDO_XMIT.to_ne_bytes(),
+        ));
         let bytes = message(31, NETDEV_CMD_DEV_GET, 0, &body);
         for length in 0..=bytes.len() {
-            let mut features = Features { socket: None, by_index: BTreeMap::new() };
+            let mut features = Features {
+                socket: None,
+                by_index: BTreeMap::new(),
+            };
             features.apply(&bytes[..length]);
             assert_eq!(features.by_index.contains_key(&7), length == bytes.len());
         }

@@ -32,15 +32,21 @@ impl Grace {
         // Depth 1: there is never more than one request on its way.
         let (requests, mut incoming) = mpsc::channel::<()>(1);
         let (done, completed) = mpsc::channel::<()>(1);
-        std::thread::Builder::new().name("grace".into()).spawn(move || {
-            while incoming.blocking_recv().is_some() {
-                wait_for_readers();
-                if done.blocking_send(()).is_err() {
-                    return;
+        std::thread::Builder::new()
+            .name("grace".into())
+            .spawn(move || {
+                while incoming.blocking_recv().is_some() {
+                    wait_for_readers();
+                    if done.blocking_send(()).is_err() {
+                        return;
+                    }
                 }
-            }
-        })?;
-        Ok(Grace { requests, completed, pending: false })
+            })?;
+        Ok(Grace {
+            requests,
+            completed,
+            pending: false,
+        })
     }
 
     /// Starts a grace period unless one runs. True if this call started it:

@@ -5,45 +5,21 @@
 //! detaches, then works out what each port's entry should be and tells what
 //! differs, so that any order of events ends in the same state.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use forwarder_common::abi::{MAX_PORTS, PORT_SEND_REDIRECTS, Port};
 use forwarder_common::reason::Reason;
-use forwarder_core::config::glob::Glob;
+use forwarder_core::config::{Bypass, Dataplane};
 use forwarder_core::fib::PortState;
 use forwarder_core::interface::{Interface, Interfaces};
 use forwarder_core::kernel::event::Constraints;
 use forwarder_core::net::Ifindex;
 use tracing::{info, warn};
 
-use super::attach::{self, AttachError, Attachment, Mode, Policy};
+use super::attach::{self, AttachError, Attachment, Mode};
 use super::features::Features;
 use super::object::Object;
 use super::tables::{Tables, slot_of};
-
-/// What of the configuration concerns ports.
-#[derive(Clone, Debug, Default)]
-pub struct PortSettings {
-    /// `[dataplane] attach`.
-    pub attach: Policy,
-    /// `[dataplane] interfaces`; `None` = by default rules.
-    pub interfaces: Option<Vec<Glob>>,
-    /// `[dataplane] bypass`.
-    pub bypass: Bypass,
-}
-
-/// What the fast path may go round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bypass {
-    /// netfilter rules.
-    pub netfilter: bool,
-    /// Policy rules.
-    pub rules: bool,
-    /// IPsec policies.
-    pub xfrm: bool,
-    /// Traffic control at egress.
-    pub tc: bool,
-}
 
 /// Everything that decides about ports besides the interfaces themselves.
 pub struct Surroundings<'a> {
@@ -55,6 +31,8 @@ pub struct Surroundings<'a> {
     pub constraints: &'a Constraints,
     /// The tables do not hold the routes yet.
     pub starting: bool,
+    /// The tables do not hold all routes.
+    pub table_full: bool,
 }
 
 /// An interface with a program of ours.
@@ -78,7 +56,7 @@ pub struct AttachedPort {
 
 /// All ports, and the interfaces that are none with the reason.
 pub struct Ports {
-    settings: PortSettings,
+    settings: Dataplane,
     attached: BTreeMap<Ifindex, AttachedPort>,
     refused: BTreeMap<Ifindex, String>,
     /// First in, first out, so that a number rests before it is used again.
@@ -92,7 +70,7 @@ pub type PortChange = (Ifindex, Option<PortState>);
 
 impl Ports {
     /// No ports yet. Number 0 counts what arrives on unknown ones.
-    pub fn new(settings: PortSettings) -> Ports {
+    pub fn new(settings: Dataplane) -> Ports {
         Ports {
             settings,
             attached: BTreeMap::new(),
@@ -103,7 +81,7 @@ impl Ports {
     }
 
     /// New settings; the next reconciliation acts on them.
-    pub fn configure(&mut self, settings: PortSettings) {
+    pub fn configure(&mut self, settings: Dataplane) {
         if settings.attach != self.settings.attach {
             // Tried again under the new policy.
             self.refused.clear();
@@ -282,7 +260,7 @@ impl Ports {
         apply: &mut impl FnMut(&mut Tables, PortChange),
     ) {
         let any_native = self.attached.values().any(|port| port.attachment.mode == Mode::Native);
-        let bypass = self.settings.bypass;
+        let bypass = &self.settings.bypass;
         for (ifindex, port) in &mut self.attached {
             let Some(interface) = around.interfaces.get(*ifindex) else { continue };
             port.name.clone_from(&interface.name);
@@ -304,7 +282,7 @@ impl Ports {
                 mac: entry.mac,
                 mtu: interface.mtu,
                 can_transmit: port.egress.is_ok(),
-                tc: !bypass.tc && around.constraints.tc.contains_key(ifindex),
+                tc: !bypass.contains(&Bypass::Tc) && around.constraints.tc.contains_key(ifindex),
             };
             if port.state.as_ref() != Some(&state) {
                 port.state = Some(state.clone());
@@ -324,9 +302,9 @@ impl Ports {
         if let Some(master) = interface.master {
             return Err(format!("belongs to {}", interfaces.name(master)));
         }
-        match &self.settings.interfaces {
-            Some(globs) if globs.iter().any(|glob| glob.matches(&interface.name)) => {}
-            Some(_) => return Err("not named in [dataplane] interfaces".into()),
+        match self.settings.chooses(&interface.name) {
+            Some(true) => {}
+            Some(false) => return Err("not named in [dataplane] interfaces".into()),
             None => wants_by_default(interface, interfaces)?,
         }
         if !interface.up {
@@ -385,16 +363,18 @@ fn egress(
 fn up_reason(
     interface: &Interface,
     around: &Surroundings<'_>,
-    bypass: Bypass,
+    bypass: &BTreeSet<Bypass>,
 ) -> Option<Reason> {
     let constraints = around.constraints;
     if around.starting {
         Some(Reason::Starting)
-    } else if constraints.netfilter.is_some() && !bypass.netfilter {
+    } else if around.table_full {
+        Some(Reason::TableFull)
+    } else if constraints.netfilter.is_some() && !bypass.contains(&Bypass::Netfilter) {
         Some(Reason::Netfilter)
-    } else if constraints.rules.is_some() && !bypass.rules {
+    } else if constraints.rules.is_some() && !bypass.contains(&Bypass::Rules) {
         Some(Reason::Rules)
-    } else if constraints.xfrm.is_some() && !bypass.xfrm {
+    } else if constraints.xfrm.is_some() && !bypass.contains(&Bypass::Xfrm) {
         Some(Reason::Xfrm)
     } else if !interface.forwarding4 {
         Some(Reason::ForwardingOff)

@@ -7,7 +7,9 @@
 use std::net::Ipv4Addr;
 
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{
+    Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
+};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, CounterRow, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit, PuntState,
