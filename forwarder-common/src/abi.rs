@@ -123,7 +123,9 @@ pub struct CounterRow {
 
 impl Default for CounterRow {
     fn default() -> Self {
-        CounterRow { reasons: [Counter::default(); Reason::ROW] }
+        CounterRow {
+            reasons: [Counter::default(); Reason::ROW],
+        }
     }
 }
 
@@ -156,7 +158,9 @@ pub struct OwnFilter {
 
 impl Default for OwnFilter {
     fn default() -> Self {
-        OwnFilter { words: [0; OWN_FILTER_WORDS] }
+        OwnFilter {
+            words: [0; OWN_FILTER_WORDS],
+        }
     }
 }
 

@@ -1,1 +1,3 @@
-//! placeholder
+//! An eBPF/XDP fast-path forwarder and its control plane.
+
+pub mod bench;
