@@ -1,3 +1,4 @@
-//! An eBPF/XDP fast-path forwarder and its control plane.
+//! The forwarder: an eBPF/XDP fast path and its control plane.
 
 pub mod bench;
+pub mod dataplane;

@@ -1,0 +1,5 @@
+//! The fast path's lower half: programs, maps and ports.
+
+pub mod kernel_layout;
+pub mod object;
+pub mod tables;
