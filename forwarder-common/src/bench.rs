@@ -31,9 +31,20 @@ pub struct Generator {
     pub header_sum: u32,
     /// How many entries of [`map::DESTINATIONS`] are used; at least 1.
     pub destinations: u32,
+    /// Most frames that may be under way to the watched sink; 0 = no limit.
+    pub window: u32,
+    /// Rows of the sink's counts that this machine's CPUs write.
+    pub cpus: u32,
+    /// Frames that count as arrived without having been: those that were under
+    /// way, or counted by the sink for others, when a run began or was stuck.
+    pub forgiven: u64,
+    /// Number of the run's first frame, whose departure is noted.
+    pub first: u64,
+    /// Number of the frame after the run's last, likewise.
+    pub end: u64,
 }
 
-/// Where the generator is; map [`map::GENERATED`], one for each CPU.
+/// Where the generator is; map [`map::GENERATED`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Generated {
@@ -41,6 +52,12 @@ pub struct Generated {
     pub frames: u64,
     /// Frames that the redirect refused: the egress port is not in the DEVMAP.
     pub refused: u64,
+    /// Frames that had arrived when the generator last looked.
+    pub arrived: u64,
+    /// When the run's first frame was made, `bpf_ktime_get_ns`.
+    pub started_ns: u64,
+    /// When its last frame was made, likewise.
+    pub finished_ns: u64,
     /// Index of the next destination.
     pub next: u32,
     /// Explicit padding.
@@ -57,8 +74,12 @@ pub struct Sink {
     pub reserved: [u16; 3],
 }
 
-/// What the sink has seen; map [`map::COUNTS`], one for each CPU.
-#[repr(C)]
+/// Rows of [`map::COUNTS`]: CPUs that a sink tells apart.
+pub const MAX_CPUS: usize = 256;
+
+/// What the sink has seen on one CPU; map [`map::COUNTS`]. A row fills a cache
+/// line, so that counting on one CPU does not slow another down.
+#[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Frames of the flow with a valid IPv4 header checksum.
@@ -69,6 +90,16 @@ pub struct Counts {
     pub damaged: u64,
     /// TTL of the last good frame: tells how many routers it went through.
     pub ttl: u64,
+    /// Explicit padding to the cache line.
+    pub reserved: [u64; 4],
+}
+
+/// What a relay does with every frame but ARP; map [`map::RELAY`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relay {
+    /// Destination and source MAC of the frames that leave, as in the frame.
+    pub macs: [u16; 6],
 }
 
 /// Names of the maps, as in the object file.
@@ -77,13 +108,17 @@ pub mod map {
     pub const GENERATOR: &str = "GENERATOR";
     /// ARRAY of u32: IPv4 destinations as they lie in the frame.
     pub const DESTINATIONS: &str = "DESTINATIONS";
-    /// PERCPU_ARRAY, one [`super::Generated`].
+    /// ARRAY, one [`super::Generated`].
     pub const GENERATED: &str = "GENERATED";
-    /// DEVMAP, entry 0: the interface that generated frames leave by.
+    /// ARRAY_OF_MAPS, entry 0: the counts of the sink that sets the pace.
+    pub const WATCHED: &str = "WATCHED";
+    /// ARRAY, one [`super::Relay`].
+    pub const RELAY: &str = "RELAY";
+    /// DEVMAP, entry 0: the interface that frames leave by.
     pub const OUT: &str = "OUT";
     /// ARRAY, one [`super::Sink`].
     pub const SINK: &str = "SINK";
-    /// PERCPU_ARRAY, one [`super::Counts`].
+    /// ARRAY of [`super::MAX_CPUS`] [`super::Counts`].
     pub const COUNTS: &str = "COUNTS";
 }
 
@@ -93,15 +128,19 @@ pub mod program {
     pub const PASS: &str = "pass";
     /// Counts and drops the frames of one flow, hands the others up.
     pub const SINK: &str = "sink";
+    /// Does what every router has to do, without asking where to.
+    pub const RELAY: &str = "relay";
     /// Writes one frame and redirects it; for `BPF_PROG_TEST_RUN` live frames.
     pub const GENERATE: &str = "generate";
 }
 
 const _: () = {
-    assert!(size_of::<Generator>() == 8 * TEMPLATE_WORDS + 8);
-    assert!(size_of::<Generated>() == 24);
+    assert!(size_of::<Generator>() == 8 * TEMPLATE_WORDS + 40);
+    assert!(size_of::<Generated>() == 48);
     assert!(size_of::<Sink>() == 8);
-    assert!(size_of::<Counts>() == 32);
+    assert!(size_of::<Counts>() == 64);
+    assert!(size_of::<Relay>() == 12);
+    assert!(MAX_CPUS.is_power_of_two());
     assert!(NUMBER == 8 * TEMPLATE_WORDS && NUMBER + 8 == GENERATED);
     assert!(UDP_DESTINATION + 6 <= NUMBER);
 };
@@ -110,7 +149,7 @@ const _: () = {
 mod pod {
     //! The loader's side: aya copies these as bytes.
     #![expect(unsafe_code, reason = "aya's Pod is an unsafe marker trait")]
-    use super::{Counts, Generated, Generator, Sink};
+    use super::{Counts, Generated, Generator, Relay, Sink};
 
     macro_rules! pod {
         ($($name:ty),* $(,)?) => { $(
@@ -120,5 +159,5 @@ mod pod {
         )* };
     }
 
-    pod!(Generator, Generated, Sink, Counts);
+    pod!(Generator, Generated, Sink, Counts, Relay);
 }

@@ -1,4 +1,4 @@
-//! Traffic programs: `pass`, `sink` and `generate`.
+//! Traffic programs: `pass`, `relay`, `sink` and `generate`.
 //!
 //! They make and measure traffic where there is no NIC and no traffic
 //! generator: labs, the demo and `cargo xtask bench`. Loaded by
@@ -12,6 +12,9 @@ fn main() {}
 #[cfg(target_arch = "bpf")]
 #[path = "bench/generate.rs"]
 mod generate;
+#[cfg(target_arch = "bpf")]
+#[path = "bench/relay.rs"]
+mod relay;
 #[cfg(target_arch = "bpf")]
 #[path = "bench/sink.rs"]
 mod sink;

@@ -1,11 +1,10 @@
-//! The programs that sit on a port: [`Pass`] and [`Sink`].
+//! The programs that sit on a port and pass frames on: [`Pass`] and [`Relay`].
 
-use std::ops::AddAssign;
-
-use aya::maps::{Array, PerCpuArray};
+use aya::maps::{Array, DevMap};
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use forwarder_common::bench as abi;
+use nix::net::if_::if_nametoindex;
 
 use super::{BenchError, OBJECT};
 
@@ -26,71 +25,57 @@ impl Pass {
     }
 }
 
-/// A port that counts the datagrams to one UDP port and drops them. All other
-/// frames go up, so the host behind it still answers ARP and ping.
+/// A port that sends all IPv4 out of another one, without a lookup: the limit
+/// for any forwarder between the two.
 ///
 /// Dropping it detaches the program.
 #[derive(Debug)]
-pub struct Sink {
-    ebpf: Ebpf,
+pub struct Relay {
+    _ebpf: Ebpf,
 }
 
-/// What a [`Sink`] has counted since it was attached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Frames with an intact IPv4 header.
-    pub frames: u64,
-    /// Bytes of those frames, Ethernet header included.
-    pub bytes: u64,
-    /// Frames whose IPv4 header checksum was wrong.
-    pub damaged: u64,
-    /// TTL of the last intact frame; 0 before the first.
-    pub ttl: u8,
-}
-
-impl Sink {
-    /// Attaches to an interface of the calling thread's network namespace.
-    pub fn attach(interface: &str, udp_port: u16, mode: XdpMode) -> Result<Self, BenchError> {
+impl Relay {
+    /// Attaches to `from`; frames leave by `to`, from `source` to
+    /// `destination`. Both interfaces are looked up in the calling thread's
+    /// network namespace.
+    pub fn attach(
+        from: &str,
+        to: &str,
+        source: [u8; 6],
+        destination: [u8; 6],
+        mode: XdpMode,
+    ) -> Result<Self, BenchError> {
         let mut ebpf = EbpfLoader::new().load(OBJECT)?;
-        let config = abi::Sink {
-            port_be: udp_port.to_be(),
-            reserved: [0; 3],
-        };
-        let name = abi::map::SINK;
-        let map = ebpf.map_mut(name).ok_or(BenchError::Missing(name))?;
-        Array::<_, abi::Sink>::try_from(map)
-            .and_then(|mut map| map.set(0, config, 0))
-            .map_err(|source| BenchError::Map { name, source })?;
-        attach(&mut ebpf, abi::program::SINK, interface, mode)?;
-        Ok(Self { ebpf })
-    }
-
-    /// What all CPUs have counted so far.
-    pub fn count(&self) -> Result<Count, BenchError> {
-        let name = abi::map::COUNTS;
-        let map = self.ebpf.map(name).ok_or(BenchError::Missing(name))?;
-        let counts = PerCpuArray::<_, abi::Counts>::try_from(map)
-            .and_then(|map| map.get(&0, 0))
-            .map_err(|source| BenchError::Map { name, source })?;
-        let mut total = Count::default();
-        for count in counts.iter() {
-            total += *count;
+        set_egress(&mut ebpf, to)?;
+        let mut macs = [0; 6];
+        let bytes = [destination, source].concat();
+        for (word, pair) in macs.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            *word = u16::from_ne_bytes(*pair);
         }
-        Ok(total)
+        let name = abi::map::RELAY;
+        let map = ebpf.map_mut(name).ok_or(BenchError::Missing(name))?;
+        Array::<_, abi::Relay>::try_from(map)
+            .and_then(|mut map| map.set(0, abi::Relay { macs }, 0))
+            .map_err(|source| BenchError::Map { name, source })?;
+        attach(&mut ebpf, abi::program::RELAY, from, mode)?;
+        Ok(Self { _ebpf: ebpf })
     }
 }
 
-impl AddAssign<abi::Counts> for Count {
-    fn add_assign(&mut self, cpu: abi::Counts) {
-        self.frames += cpu.frames;
-        self.bytes += cpu.bytes;
-        self.damaged += cpu.damaged;
-        // CPUs that saw nothing say 0; of the others any is as good.
-        self.ttl = self.ttl.max(cpu.ttl as u8);
-    }
+/// Makes an interface entry 0 of the object's DEVMAP.
+pub(super) fn set_egress(ebpf: &mut Ebpf, interface: &str) -> Result<(), BenchError> {
+    let ifindex = if_nametoindex(interface)
+        .map_err(|_missing| BenchError::NoInterface(interface.to_owned()))?;
+    let name = abi::map::OUT;
+    let map = ebpf.map_mut(name).ok_or(BenchError::Missing(name))?;
+    DevMap::try_from(map)
+        .map_err(|source| BenchError::Map { name, source })?
+        .set(0, ifindex, None, 0)
+        .map_err(BenchError::Egress)
 }
 
-fn attach(
+/// Loads one program of the object and attaches it.
+pub(super) fn attach(
     ebpf: &mut Ebpf,
     name: &'static str,
     interface: &str,

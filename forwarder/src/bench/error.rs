@@ -53,6 +53,14 @@ pub enum BenchError {
     /// A flow that no frame can carry.
     #[error("{0}")]
     Flow(String),
+    /// The number of CPUs is not known.
+    #[error("reading the number of CPUs from {path}: {source}")]
+    Cpus {
+        /// The file that says it.
+        path: &'static str,
+        /// Why it could not be read.
+        source: io::Error,
+    },
     /// A signal came in while frames were sent.
     #[error("sending frames was interrupted by a signal")]
     Interrupted,

@@ -69,6 +69,7 @@ impl Flow {
             template,
             header_sum: checksum::sum(&headers[IP..IP + 20]),
             destinations: self.destinations.len() as u32,
+            ..Generator::default()
         })
     }
 

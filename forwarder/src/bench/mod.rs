@@ -10,25 +10,27 @@
 //! so callers enter the right one first; what has been attached or built stays
 //! there, whichever thread uses or drops it later.
 //!
-//! All frames of a run are carried from the generator to the sink by the
-//! thread that calls [`Generator::run`]: the redirect wakes the receiving
-//! port's NAPI on this CPU, which runs before the next batch is made. That is
-//! what paces it: as long as a batch fits into the rings on the way (256
-//! frames for veth), nothing overflows, and time per frame is the CPU's cost of
-//! the whole path. It says how paths compare on this machine; it is no rate of
-//! a NIC.
+//! All frames of a run are normally carried from the generator to the sink by
+//! the thread that calls [`Generator::run_to`]: the redirect wakes the receiving
+//! port's NAPI on this CPU, and that runs before the next batch is made. So time
+//! per frame is one CPU's cost of the whole path. It says how paths compare on
+//! this machine; it is no rate of a NIC. A window keeps frames from being lost
+//! when a port's NAPI happens to run on another CPU.
 
 mod attach;
 mod error;
 mod flow;
 mod generator;
+mod pace;
+mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use attach::{Count, Pass, Sink};
+pub use attach::{Pass, Relay};
 pub use error::BenchError;
 pub use flow::{Flow, MIN_FRAME};
 pub use generator::{DEFAULT_BATCH, Generator, Report};
+pub use sink::{Count, Sink};
 
 /// The object built by build.rs.
 static OBJECT: &[u8] =
