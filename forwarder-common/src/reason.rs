@@ -124,6 +124,11 @@ reasons! {
     TxError = 37, "tx-error", Transmit;
     /// The egress driver dropped the frame (`xdp_devmap_xmit`).
     TxDrop = 38, "tx-drop", Transmit;
+    /// The egress driver took the frame (`xdp_devmap_xmit`); native mode only.
+    TxSent = 39, "tx-sent", Transmit;
+
+    /// The route table is full: the kernel, which has all routes, forwards.
+    TableFull = 40, "table-full", Up;
 }
 
 impl Reason {

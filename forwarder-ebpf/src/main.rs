@@ -51,7 +51,7 @@ mod programs {
 
     #[btf_tracepoint(function = "xdp_devmap_xmit")]
     fn xdp_devmap_xmit(ctx: BtfTracePointContext) -> i32 {
-        transmit::device_dropped(&ctx);
+        transmit::device_transmitted(&ctx);
         0
     }
 }

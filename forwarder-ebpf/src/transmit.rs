@@ -28,21 +28,24 @@ pub fn redirect_refused(ctx: &BtfTracePointContext) {
     add(number, Reason::TxError, 1);
 }
 
-/// `xdp_devmap_xmit(from_dev, to_dev, sent, drops, err)`.
+/// `xdp_devmap_xmit(from_dev, to_dev, sent, drops, err)`, once for up to 16
+/// frames. What was sent is counted too: a port that only loses frames is one
+/// that cannot take them.
 #[inline(always)]
-pub fn device_dropped(ctx: &BtfTracePointContext) {
-    let drops: i32 = ctx.arg(3);
-    if drops <= 0 {
-        return;
-    }
+pub fn device_transmitted(ctx: &BtfTracePointContext) {
     let Some(filter) = maps::TX_FILTER.get(0) else {
         return;
     };
-    let device: *const u8 = ctx.arg(1);
-    let Some(number) = port_of(device, filter) else {
+    let (sent, drops): (i32, i32) = (ctx.arg(2), ctx.arg(3));
+    let Some(number) = port_of(ctx.arg(1), filter) else {
         return;
     };
-    add(number, Reason::TxDrop, drops as u64);
+    if sent > 0 {
+        add(number, Reason::TxSent, sent as u64);
+    }
+    if drops > 0 {
+        add(number, Reason::TxDrop, drops as u64);
+    }
 }
 
 /// The dense number of a device, if it is a port of ours in our namespace.

@@ -1,4 +1,6 @@
-//! Tools of the tests that need a kernel: frames built by hand, labs of
-//! network namespaces.
+//! What the tests and the demo stand on: [`frame`] builds frames by hand,
+//! [`lab`] makes routers, hosts and links out of network namespaces, runs the
+//! real daemon in them and sends real traffic through it.
 
 pub mod frame;
+pub mod lab;

@@ -7,7 +7,10 @@
 use std::net::Ipv4Addr;
 
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{
+    Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
+};
+use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, CounterRow, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit, PuntState,
     map, own_hash,
@@ -191,6 +194,13 @@ impl Tables {
             }
         }
         Ok(total)
+    }
+
+    /// Starts a port's counters at zero: its number may have been another's.
+    pub fn clear_counters(&mut self, number: u32) -> Result<(), MapError> {
+        let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
+        let zero = PerCpuValues::try_from(vec![CounterRow::default(); cpus])?;
+        self.counters.set(number, zero, 0)
     }
 
     /// Limits what goes up under a class, per CPU; a rate of 0 means no limit.
