@@ -17,7 +17,7 @@ use crate::net::{Family, Ifindex};
 use crate::route::Nexthop;
 use crate::time::Instant;
 
-/// Destinations kept, about 200 bytes each: more than the Internet has, and
+/// Destinations kept, about 350 bytes each: more than the Internet has, and
 /// still no way to make the daemon eat all memory.
 pub(super) const MAX_ROUTES: usize = 1 << 20;
 
