@@ -114,6 +114,12 @@ impl Fib {
         Some(self.route_entry(prefix, reference))
     }
 
+    /// The entry of exactly this prefix, as a route made it.
+    pub fn exact(&self, prefix: Ipv4Net) -> Option<FibEntry> {
+        let &reference = self.routes.get(&prefix)?;
+        Some(self.route_entry(prefix, reference))
+    }
+
     fn route_entry(&self, prefix: Ipv4Net, reference: TargetRef) -> FibEntry {
         let fixed = target::is_fixed(prefix);
         self.entry(

@@ -54,11 +54,20 @@ pub struct AttachedPort {
     failing: bool,
 }
 
+impl AttachedPort {
+    /// Whether every frame redirected to it is lost.
+    pub fn failing(&self) -> bool {
+        self.failing
+    }
+}
+
 /// All ports, and the interfaces that are none with the reason.
 pub struct Ports {
     settings: Dataplane,
     attached: BTreeMap<Ifindex, AttachedPort>,
     refused: BTreeMap<Ifindex, String>,
+    /// Those of them that should be ports, but could not be attached to.
+    failed: BTreeSet<Ifindex>,
     /// First in, first out, so that a number rests before it is used again.
     free: VecDeque<u32>,
     /// Numbers given up since the last grace period began.
@@ -75,6 +84,7 @@ impl Ports {
             settings,
             attached: BTreeMap::new(),
             refused: BTreeMap::new(),
+            failed: BTreeSet::new(),
             free: (1..MAX_PORTS).collect(),
             freed: Vec::new(),
         }
@@ -104,6 +114,11 @@ impl Ports {
         self.refused.get(&ifindex).map(String::as_str)
     }
 
+    /// How many interfaces should be ports and could not be attached to.
+    pub fn failed(&self) -> usize {
+        self.failed.len()
+    }
+
     /// Attaches, detaches, and returns what changed for the FIB: losses first.
     /// `after_loss` is called with the losses before their programs go.
     pub fn reconcile(
@@ -124,6 +139,11 @@ impl Ports {
         for (_, port) in std::mem::take(&mut self.attached) {
             attach::detach(object, port.attachment);
         }
+    }
+
+    /// Whether numbers wait for a grace period.
+    pub fn has_freed(&self) -> bool {
+        !self.freed.is_empty()
     }
 
     /// Numbers given up, to be returned with [`Ports::release`] after a grace
@@ -177,6 +197,7 @@ impl Ports {
             info!("port {} is gone: {}", port.name, reason.as_deref().unwrap_or("no such device"));
         }
         self.refused.retain(|ifindex, _| interfaces.get(*ifindex).is_some());
+        self.failed.retain(|ifindex| interfaces.get(*ifindex).is_some());
     }
 
     fn attach_wanted(
@@ -193,9 +214,11 @@ impl Ports {
             }
             if let Err(reason) = self.wants(interface, around.interfaces) {
                 self.refused.insert(ifindex, reason);
+                self.failed.remove(&ifindex);
                 continue;
             }
             if let Err(error) = self.attach_one(object, tables, interface) {
+                self.failed.insert(ifindex);
                 if self.refused.insert(ifindex, error.to_string()).is_none() {
                     warn!("{error}");
                 }
@@ -237,6 +260,7 @@ impl Ports {
             info!("port {name}: refused {refused}");
         }
         self.refused.remove(&interface.ifindex);
+        self.failed.remove(&interface.ifindex);
         let port = AttachedPort {
             name,
             number,

@@ -12,8 +12,8 @@ use aya::maps::{
 };
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
-    ABI_VERSION, Adjacency, CounterRow, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit, PuntState,
-    map, own_hash,
+    ABI_VERSION, Adjacency, CounterRow, MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter,
+    PORT_SLOTS, Port, PuntLimit, PuntState, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use ipnet::Ipv4Net;
@@ -194,6 +194,18 @@ impl Tables {
             }
         }
         Ok(total)
+    }
+
+    /// Kernel memory of the maps in bytes, by their sizes. The trie counts at
+    /// what its prefixes take, not at what it may hold.
+    pub fn bytes(&self) -> u64 {
+        let cpus = nr_cpus().unwrap_or(1) as u64;
+        let fixed = |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
+        fixed(MAX_NEXTHOPS, size_of::<u32>())
+            + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
+            + fixed(PORT_SLOTS, size_of::<Port>())
+            + fixed(MAX_PORTS, size_of::<CounterRow>()) * cpus
+            + size_of::<OwnFilter>() as u64
     }
 
     /// Starts a port's counters at zero: its number may have been another's.

@@ -78,6 +78,12 @@ impl Usage {
         }
     }
 
+    /// How long ago a neighbour was last used; `None` = never, or unknown.
+    pub fn idle(&self, now: Instant, key: Key) -> Option<Duration> {
+        let last = self.neighbours.get(&key)?.last;
+        (last > Instant::ZERO).then(|| now - last)
+    }
+
     /// All that are managed now, to be released at the end.
     pub fn managed(&self) -> impl Iterator<Item = Key> {
         self.neighbours.iter().filter(|(_, entry)| entry.managed).map(|(key, _)| *key)

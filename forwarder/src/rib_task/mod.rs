@@ -37,7 +37,7 @@ const COMMANDS: usize = 64;
 #[derive(Debug)]
 pub enum OursEvent {
     /// There with this content.
-    Seen(Ipv4Net, KernelRoute<Ipv4>),
+    Seen(KernelRoute<Ipv4>),
     /// Not there any more.
     Gone(Ipv4Net),
 }
@@ -188,7 +188,7 @@ impl RibTask {
                 ImportOp::Withdraw { table, prefix } => {
                     self.rib.withdraw(table, prefix, Slot::Kernel);
                 }
-                ImportOp::OursSeen { prefix, route } => ours.push(OursEvent::Seen(prefix, route)),
+                ImportOp::OursSeen { prefix, route } => ours.push(OursEvent::Seen(route)),
                 ImportOp::OursGone { prefix } => ours.push(OursEvent::Gone(prefix)),
             }
         }
