@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::rip_io::RouteChange;
+use forwarder_core::rip::RouteChange;
 use statics::Statics;
 
 /// Commands waiting for the task. Callers wait when it is full: RIP has taken
@@ -64,7 +64,7 @@ pub enum Filter {
 }
 
 enum Command {
-    Rip(Vec<RouteChange>),
+    Rip(Vec<RouteChange<Ipv4>>),
     Configure(Arc<Config>),
     Since(Generation, oneshot::Sender<Pulled>),
     Show(Filter, oneshot::Sender<Vec<EntryView<Ipv4>>>),
@@ -80,7 +80,7 @@ pub struct RibHandle {
 
 impl RibHandle {
     /// RIP's routes; waits while the task is busy.
-    pub async fn rip(&self, changes: Vec<RouteChange>) {
+    pub async fn rip(&self, changes: Vec<RouteChange<Ipv4>>) {
         // The task ends only when the daemon does.
         let _ = self.commands.send(Command::Rip(changes)).await;
     }
@@ -218,7 +218,7 @@ impl RibTask {
         }
     }
 
-    fn rip(&mut self, changes: Vec<RouteChange>) {
+    fn rip(&mut self, changes: Vec<RouteChange<Ipv4>>) {
         let now = clock::now();
         for change in changes {
             match change {
@@ -228,7 +228,7 @@ impl RibTask {
                         nexthops,
                         source: Source::Rip,
                         distance: self.config.distances.of(Source::Rip),
-                        metric: u32::from(metric),
+                        metric: u32::from(metric.get()),
                         tag: u32::from(tag),
                         mtu: None,
                         kernel_metric: None,
