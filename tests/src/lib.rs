@@ -1,1 +1,6 @@
-//! placeholder
+//! What the tests and the demo stand on: [`frame`] builds frames by hand,
+//! [`lab`] makes routers, hosts and links out of network namespaces, runs the
+//! real daemon in them and sends real traffic through it.
+
+pub mod frame;
+pub mod lab;

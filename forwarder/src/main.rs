@@ -1,0 +1,2 @@
+//! The `forwarder` command.
+fn main() {}
