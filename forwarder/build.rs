@@ -2,7 +2,6 @@
 //!
 //! Needs bpf-linker and a toolchain whose `core` source is at hand; `cargo
 //! xtask setup` brings both. See docs/adr/0002-ebpf-toolchain.md.
-#![expect(clippy::print_stdout, reason = "cargo reads a build script's stdout")]
 
 use std::process::Command;
 
@@ -16,7 +15,9 @@ fn main() -> anyhow::Result<()> {
     }
     // Checked first: without it the linker's absence drowns in cargo's output.
     if which::which("bpf-linker").is_err() {
-        bail!("bpf-linker is not installed, so the XDP program cannot be built: run `cargo xtask setup`");
+        bail!(
+            "bpf-linker is not installed, so the XDP program cannot be built: run `cargo xtask setup`"
+        );
     }
     // A stable or distribution compiler may build `core` for BPF only with the
     // nightly features unlocked; this reaches the nested cargo alone.
@@ -29,7 +30,11 @@ fn main() -> anyhow::Result<()> {
         name: "forwarder-ebpf",
         root_dir: "../forwarder-ebpf",
         no_default_features: false,
-        features: if cfg!(feature = "ebpf-log") { &["log"] } else { &[] },
+        features: if cfg!(feature = "ebpf-log") {
+            &["log"]
+        } else {
+            &[]
+        },
     };
     aya_build::build_ebpf([package], toolchain()?).context("building the XDP programs")
 }
@@ -38,7 +43,9 @@ fn main() -> anyhow::Result<()> {
 /// compiler that `cargo xtask setup` has linked.
 fn toolchain() -> anyhow::Result<Toolchain<'static>> {
     for name in ["nightly", "debian-web"] {
-        let Ok(output) = Command::new("rustup").args(["run", name, "rustc", "--print", "sysroot"]).output()
+        let Ok(output) = Command::new("rustup")
+            .args(["run", name, "rustc", "--print", "sysroot"])
+            .output()
         else {
             // No rustup: aya-build uses the cargo at hand.
             return Ok(Toolchain::default());

@@ -15,7 +15,10 @@ fn reasons_are_numbered_in_the_order_of_the_list() {
 fn reason_names_are_distinct() {
     for a in Reason::ALL {
         for b in Reason::ALL {
-            assert!(a == b || a.name() != b.name(), "{a:?} and {b:?} share a name");
+            assert!(
+                a == b || a.name() != b.name(),
+                "{a:?} and {b:?} share a name"
+            );
         }
     }
 }
@@ -34,7 +37,11 @@ fn only_what_goes_up_has_a_punt_class() {
 
 #[test]
 fn nexthop_words_unpack_to_what_was_packed() {
-    for kind in [NexthopKind::None, NexthopKind::Adjacency, NexthopKind::Resolve] {
+    for kind in [
+        NexthopKind::None,
+        NexthopKind::Adjacency,
+        NexthopKind::Resolve,
+    ] {
         let word = nexthop_word(kind, 0x0abc_def1);
         assert_eq!(nexthop_kind(word), kind as u32);
         assert_eq!(nexthop_slot(word), 0x0abc_def1);
@@ -77,7 +84,9 @@ fn rfc1624_update_equals_recomputation() {
 
 #[test]
 fn a_corrupt_header_is_not_valid() {
-    let mut header = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 1, 198, 51, 100, 1];
+    let mut header = [
+        0x45, 0, 0, 20, 0, 0, 0, 0, 64, 1, 0, 0, 192, 0, 2, 1, 198, 51, 100, 1,
+    ];
     let sum = checksum::compute(&header);
     header[10..12].copy_from_slice(&sum.to_ne_bytes());
     assert!(checksum::is_valid(&header));

@@ -84,11 +84,16 @@ impl Interfaces {
 
     /// The interface that has this name now.
     pub fn by_name(&self, name: &str) -> Option<&Interface> {
-        self.by_index.values().find(|interface| interface.name == name)
+        self.by_index
+            .values()
+            .find(|interface| interface.name == name)
     }
 
     /// The name of an interface, or its number where it is unknown.
     pub fn name(&self, ifindex: Ifindex) -> String {
-        self.get(ifindex).map_or_else(|| format!("if{ifindex}"), |interface| interface.name.clone())
+        self.get(ifindex).map_or_else(
+            || format!("if{ifindex}"),
+            |interface| interface.name.clone(),
+        )
     }
 }

@@ -65,12 +65,22 @@ pub struct Nexthop<F: Family> {
 impl<F: Family> Nexthop<F> {
     /// A gateway on an interface, weight 1.
     pub fn via(gateway: F::Addr, ifindex: Ifindex) -> Self {
-        Nexthop { gateway: Some(gateway), ifindex: Some(ifindex), weight: 1, onlink: false }
+        Nexthop {
+            gateway: Some(gateway),
+            ifindex: Some(ifindex),
+            weight: 1,
+            onlink: false,
+        }
     }
 
     /// A directly connected network, weight 1.
     pub fn link(ifindex: Ifindex) -> Self {
-        Nexthop { gateway: None, ifindex: Some(ifindex), weight: 1, onlink: false }
+        Nexthop {
+            gateway: None,
+            ifindex: Some(ifindex),
+            weight: 1,
+            onlink: false,
+        }
     }
 }
 

@@ -20,7 +20,9 @@ impl Instant {
 
     /// From seconds since [`Instant::ZERO`].
     pub const fn from_secs(secs: u64) -> Self {
-        Instant { micros: secs * 1_000_000 }
+        Instant {
+            micros: secs * 1_000_000,
+        }
     }
 
     /// Microseconds since [`Instant::ZERO`].
@@ -38,7 +40,9 @@ impl Add<Duration> for Instant {
     type Output = Instant;
     fn add(self, rhs: Duration) -> Instant {
         let micros = u64::try_from(rhs.as_micros()).unwrap_or(u64::MAX);
-        Instant { micros: self.micros.saturating_add(micros) }
+        Instant {
+            micros: self.micros.saturating_add(micros),
+        }
     }
 }
 

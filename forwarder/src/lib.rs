@@ -3,8 +3,15 @@
 //! `forwarder-core`.
 
 pub mod api;
+pub mod bench;
 pub mod cli;
+pub mod clock;
 pub mod config_file;
 pub mod daemon;
+pub mod dataplane;
+pub mod kernel;
 pub mod paths;
+pub mod redistribute;
+pub mod rib_task;
+pub mod rip_io;
 pub mod run_dir;

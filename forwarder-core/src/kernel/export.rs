@@ -1,1 +1,0 @@
-//! Which of our routes belong in the kernel table.

@@ -1,0 +1,186 @@
+//! One prefix of the exporter: desired, actual, and what is on its way.
+//!
+//! A change of ours is heard of twice: as the result of the request, and as a
+//! notification (an *echo*), later and through another channel. With two
+//! changes in a row the first one's echo comes when the second has been made
+//! already. So each change leaves the echo it will cause in a queue; a
+//! notification that is found in the queue is old news unless it is the last.
+//! One that is not found there while echoes are still to come was made by
+//! others at some time between, and is overwritten by what follows; it is kept
+//! only in case that the echoes never come (an overrun).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use super::{ExportOp, ExportRoute, Installed, Refusal};
+use crate::time::Instant;
+
+/// An echo that hasn't come after this has been lost.
+const ECHO: Duration = Duration::from_secs(5);
+
+type Content = Option<Arc<ExportRoute>>;
+
+/// What a prefix waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Work {
+    Nothing,
+    Addition,
+    Removal,
+}
+
+#[derive(Debug)]
+struct Echo {
+    content: Content,
+    since: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    desired: Content,
+    actual: Content,
+    in_flight: bool,
+    refusal: Option<Refusal>,
+    echoes: VecDeque<Echo>,
+    /// Heard while echoes were still to come, and contradicting them.
+    unexplained: Option<Content>,
+}
+
+impl Entry {
+    pub(super) fn set_desired(&mut self, desired: Content) {
+        if self.desired != desired {
+            self.desired = desired;
+            self.refusal = None;
+        }
+    }
+
+    /// A notification says what is in the kernel.
+    pub(super) fn observed(&mut self, now: Instant, found: Content) {
+        self.expire(now);
+        self.unexplained = None;
+        match self.echoes.iter().position(|echo| echo.content == found) {
+            Some(position) => drop(self.echoes.drain(..=position)),
+            None if self.in_flight || self.is_echoing() => {
+                self.unexplained = Some(found);
+                return;
+            }
+            None => {}
+        }
+        if !self.in_flight && !self.is_echoing() {
+            self.refusal = None;
+            self.actual = found;
+        }
+    }
+
+    /// Gives up waiting for echoes that are overdue.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if self.echoes.is_empty() || self.echoes.iter().any(|echo| now.since(echo.since) < ECHO) {
+            return;
+        }
+        self.echoes.clear();
+        self.believe_unexplained();
+    }
+
+    fn believe_unexplained(&mut self) {
+        if self.in_flight || self.is_echoing() {
+            return;
+        }
+        if let Some(found) = self.unexplained.take() {
+            self.actual = found;
+        }
+    }
+
+    pub(super) fn work(&self, remove_leftovers: bool) -> Work {
+        match (&self.desired, &self.actual) {
+            _ if self.in_flight => Work::Nothing,
+            (None, Some(_)) if remove_leftovers && self.refusal.is_none() => Work::Removal,
+            (None, _) => Work::Nothing,
+            (Some(desired), Some(actual)) if desired == actual => Work::Nothing,
+            (Some(_), _) if self.refusal.is_none() => Work::Addition,
+            // A route that is wrong by now is worse than none.
+            (Some(_), Some(_)) if matches!(self.refusal, Some(Refusal::Invalid(_))) => {
+                Work::Removal
+            }
+            (Some(_), _) => Work::Nothing,
+        }
+    }
+
+    /// Hands out the operation that [`Entry::work`] promised.
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        prefix: Ipv4Net,
+        remove_leftovers: bool,
+    ) -> Option<ExportOp> {
+        let op = match (self.work(remove_leftovers), &self.desired, &self.actual) {
+            (Work::Addition, Some(desired), None) => ExportOp::Add(Arc::clone(desired)),
+            (Work::Addition, Some(desired), Some(_)) => ExportOp::Replace(Arc::clone(desired)),
+            (Work::Removal, ..) => ExportOp::Delete(prefix),
+            _ => return None,
+        };
+        self.in_flight = true;
+        self.echoes.push_back(Echo {
+            content: op.outcome(),
+            since: now,
+        });
+        Some(op)
+    }
+
+    pub(super) fn complete(&mut self, op: &ExportOp, result: Result<(), Refusal>) {
+        self.in_flight = false;
+        match result {
+            Ok(()) => self.actual = op.outcome(),
+            Err(refusal) => {
+                self.forget_echo(op);
+                self.refused(op, refusal);
+            }
+        }
+        // Its echo has come already, and something else behind it.
+        self.believe_unexplained();
+    }
+
+    fn refused(&mut self, op: &ExportOp, refusal: Refusal) {
+        match (op, refusal) {
+            (ExportOp::Delete(_), Refusal::Absent) => self.actual = None,
+            (_, refusal) => self.refusal = Some(refusal),
+        }
+    }
+
+    /// What was not done causes no notification.
+    fn forget_echo(&mut self, op: &ExportOp) {
+        let content = op.outcome();
+        if let Some(position) = self.echoes.iter().rposition(|echo| echo.content == content) {
+            self.echoes.remove(position);
+        }
+    }
+
+    /// What was refused may be tried again.
+    pub(super) fn retry(&mut self) {
+        self.refusal = None;
+    }
+
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    pub(super) fn is_echoing(&self) -> bool {
+        !self.echoes.is_empty()
+    }
+
+    /// There is nothing to remember.
+    pub(super) fn is_idle(&self) -> bool {
+        let empty = self.desired.is_none() && self.actual.is_none();
+        empty && !self.in_flight && !self.is_echoing()
+    }
+
+    pub(super) fn installed(&self) -> Installed {
+        match (&self.desired, &self.refusal) {
+            (None, _) => Installed::NotWanted,
+            (Some(_), _) if self.desired == self.actual && !self.in_flight => Installed::Yes,
+            (Some(_), Some(refusal)) => Installed::No(refusal.clone()),
+            (Some(_), None) => Installed::Pending,
+        }
+    }
+}

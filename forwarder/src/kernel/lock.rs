@@ -1,0 +1,59 @@
+//! One exporter a network namespace: two that think the same routes theirs
+//! would take them from each other for ever.
+//!
+//! The lock is a Unix socket bound to an abstract name. Such names belong to
+//! the network namespace, are taken atomically and vanish with the process,
+//! however it ends; a second instance connects to learn the first one's pid.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+
+/// The abstract name.
+const NAME: &str = "forwarder-exporter";
+
+/// The lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another instance holds it.
+    #[error(
+        "another forwarder (pid {pid}) already exports routes into this network namespace: \
+         stop it, or set `[kernel] export = false` for this one"
+    )]
+    Held {
+        /// Its process id; 0 if it lives in a pid namespace that isn't ours.
+        pid: i32,
+    },
+    /// The system refused.
+    #[error("taking the exporter's lock (abstract Unix socket {NAME}): {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Held for as long as it lives.
+#[derive(Debug)]
+pub struct ExporterLock {
+    _listener: UnixListener,
+}
+
+impl ExporterLock {
+    /// Takes the lock of the calling thread's network namespace.
+    pub fn take() -> Result<Self, LockError> {
+        let address = SocketAddr::from_abstract_name(NAME)?;
+        match UnixListener::bind_addr(&address) {
+            Ok(listener) => Ok(ExporterLock { _listener: listener }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(holder(&address)?),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn holder(address: &SocketAddr) -> io::Result<LockError> {
+    let stream = UnixStream::connect_addr(address)?;
+    let credentials = getsockopt(&stream, PeerCredentials)?;
+    Ok(LockError::Held { pid: credentials.pid() })
+}
+
+#[cfg(test)]
+mod tests;

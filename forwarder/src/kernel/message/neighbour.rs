@@ -1,0 +1,95 @@
+//! `RTM_NEWNEIGH`, `RTM_DELNEIGH`: `struct ndmsg` and `NDA_*`, IPv4.
+
+use std::net::Ipv4Addr;
+
+use forwarder_core::kernel::event::{Neighbour, NeighbourState};
+use forwarder_core::net::Ifindex;
+
+use super::super::wire::{Attributes, Malformed, after, u8_at, u16_at, u32_at};
+use super::{Message, family};
+
+/// Length of `struct ndmsg`.
+pub(crate) const FIXED_LEN: usize = 12;
+pub(crate) const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
+
+/// States in which the kernel itself sends to the address (`NUD_VALID`).
+const USABLE: u16 = libc::NUD_REACHABLE
+    | libc::NUD_STALE
+    | libc::NUD_DELAY
+    | libc::NUD_PROBE
+    | libc::NUD_NOARP
+    | libc::NUD_PERMANENT;
+
+/// An entry with all that is needed to change it without harm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    pub(crate) ifindex: Ifindex,
+    pub(crate) address: Ipv4Addr,
+    /// `NUD_*`.
+    pub(crate) state: u16,
+    /// `NTF_*`.
+    pub(crate) flags: u8,
+    pub(crate) mac: Option<[u8; 6]>,
+    /// `NTF_EXT_MANAGED`.
+    pub(crate) managed: bool,
+}
+
+impl Entry {
+    /// The kernel itself sends to the address.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.state & USABLE != 0
+    }
+}
+
+pub(super) fn decode(payload: &[u8]) -> Result<Message, Malformed> {
+    let Some(entry) = Entry::decode(payload)? else { return Ok(Message::Ignored) };
+    let state = match entry.mac {
+        _ if entry.state & libc::NUD_FAILED != 0 => NeighbourState::Failed,
+        _ if !entry.is_usable() => NeighbourState::Resolving,
+        Some(mac) => NeighbourState::Usable(mac),
+        // A tunnel's or the loopback's: nothing an Ethernet header could hold.
+        None => return Ok(Message::NeighbourGone(entry.ifindex, entry.address)),
+    };
+    Ok(Message::Neighbour(Neighbour {
+        ifindex: entry.ifindex,
+        address: entry.address,
+        state,
+        managed: entry.managed,
+    }))
+}
+
+pub(super) fn decode_gone(payload: &[u8]) -> Result<Message, Malformed> {
+    let entry = Entry::decode(payload)?;
+    Ok(entry.map_or(Message::Ignored, |entry| Message::NeighbourGone(entry.ifindex, entry.address)))
+}
+
+impl Entry {
+/// `None` for other families (bridge FDB entries among them) and proxies.
+pub(crate) fn decode(payload: &[u8]) -> Result<Option<Entry>, Malformed> {
+    let flags = u8_at(payload, 10)?;
+    if u8_at(payload, 0)? != family(libc::AF_INET) || flags & libc::NTF_PROXY != 0 {
+        return Ok(None);
+    }
+    let mut entry = Entry {
+        ifindex: Ifindex(u32_at(payload, 4)?),
+        address: Ipv4Addr::UNSPECIFIED,
+        state: u16_at(payload, 8)?,
+        flags,
+        mac: None,
+        managed: false,
+    };
+    for attribute in Attributes::new(after(payload, FIXED_LEN)?) {
+        let attribute = attribute?;
+        match attribute.kind {
+            NDA_DST => entry.address = attribute.ipv4()?,
+            NDA_LLADDR => entry.mac = attribute.mac(),
+            libc::NDA_FLAGS_EXT => {
+                entry.managed = attribute.u32()? & u32::from(libc::NTF_EXT_MANAGED) != 0;
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(entry))
+}
+}

@@ -1,0 +1,420 @@
+//! The monitor's socket at work: read, decode, sort into batches, send.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forwarder_core::interface::Interfaces;
+use forwarder_core::kernel::event::{DataplaneEvent, KernelRoute, RouteEvent};
+use forwarder_core::net::{Family, Ifindex, Ipv4, TableId};
+use tokio::time::Instant;
+
+use super::super::interfaces::{InterfaceTable, LinkChange};
+use super::super::message::{self, Message};
+use super::super::requests;
+use super::super::socket::{NetlinkSocket, OpenError, Protocol, ReceiveError};
+use super::super::wire::{Header, Messages, outcome};
+use super::dumps::{Dumps, Finish, Group, STALL, Start};
+use super::guard::DumpGuard;
+use super::{MonitorConfig, MonitorCounters, MonitorOutputs, count};
+
+/// Datagrams read before what they say is handed on: bounds the work, and with
+/// it the delay of everybody else, of one wake-up to about a millisecond.
+const READS_PER_WAKE: usize = 16;
+/// Undecodable messages are logged at most this often.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// What the socket listens to.
+const GROUPS: [u32; 7] = [
+    libc::RTNLGRP_LINK,
+    libc::RTNLGRP_IPV4_IFADDR,
+    libc::RTNLGRP_IPV6_IFADDR,
+    libc::RTNLGRP_IPV4_ROUTE,
+    libc::RTNLGRP_NEXTHOP,
+    libc::RTNLGRP_NEIGH,
+    libc::RTNLGRP_IPV4_NETCONF,
+];
+
+type RouteKey = (TableId, <Ipv4 as Family>::Prefix, u32, u8);
+
+fn key(route: &KernelRoute<Ipv4>) -> RouteKey {
+    (route.table, route.prefix, route.metric, route.tos)
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Nobody listens.
+    Unheard,
+    /// The socket failed.
+    Failed(io::Error),
+}
+
+/// Removals noted while dumps run, a table each.
+#[derive(Debug)]
+struct Guards {
+    links: DumpGuard<Ifindex>,
+    addresses: DumpGuard<(Ifindex, forwarder_core::interface::InterfaceAddress)>,
+    routes: DumpGuard<RouteKey, KernelRoute<Ipv4>>,
+    nexthops: DumpGuard<u32>,
+    neighbours: DumpGuard<(Ifindex, Ipv4Addr)>,
+}
+
+/// What one wake-up has found.
+#[derive(Debug, Default)]
+struct Found {
+    routes: Vec<RouteEvent>,
+    dataplane: Vec<DataplaneEvent>,
+}
+
+/// Everything the monitor knows.
+#[derive(Debug)]
+pub(super) struct Session {
+    socket: NetlinkSocket,
+    dumps: Dumps,
+    /// Sequence number of the dump in flight, and when it last progressed.
+    in_flight: Option<(u32, Instant)>,
+    guards: Guards,
+    table: InterfaceTable,
+    /// The first dump of interfaces is complete: they can be published.
+    interfaces_known: bool,
+    found: Found,
+    counters: Arc<MonitorCounters>,
+    audit: Duration,
+    next_audit: Instant,
+    last_log: Option<Instant>,
+}
+
+impl Session {
+    pub(super) fn open(
+        config: MonitorConfig,
+        counters: &Arc<MonitorCounters>,
+    ) -> Result<Self, OpenError> {
+        let mut dumps = Dumps::default();
+        dumps.want_all();
+        Ok(Session {
+            socket: NetlinkSocket::open(Protocol::ROUTE, &GROUPS, config.receive_buffer)?,
+            dumps,
+            in_flight: None,
+            guards: Guards {
+                links: DumpGuard::new(),
+                addresses: DumpGuard::new(),
+                routes: DumpGuard::new(),
+                nexthops: DumpGuard::new(),
+                neighbours: DumpGuard::new(),
+            },
+            table: InterfaceTable::default(),
+            interfaces_known: false,
+            found: Found::default(),
+            counters: Arc::clone(counters),
+            audit: config.audit,
+            next_audit: Instant::now() + config.audit,
+            last_log: None,
+        })
+    }
+
+    /// A new socket, and everything dumped through it; what is known stays
+    /// until the dumps contradict it.
+    pub(super) fn reopen(&mut self, config: MonitorConfig) -> Result<(), OpenError> {
+        self.socket = NetlinkSocket::open(Protocol::ROUTE, &GROUPS, config.receive_buffer)?;
+        self.dumps = Dumps::default();
+        self.dumps.want_all();
+        self.in_flight = None;
+        for group in Group::ALL {
+            self.end_guards(group);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn run(&mut self, outputs: &MonitorOutputs) -> End {
+        loop {
+            match self.step().await {
+                Err(error) => return End::Failed(error),
+                Ok(()) if !self.hand_on(outputs).await => return End::Unheard,
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Waits for something to do and does a bounded amount of it.
+    async fn step(&mut self) -> io::Result<()> {
+        self.start_dump().await?;
+        tokio::select! {
+            ready = self.socket.readable() => { ready?; self.read()?; }
+            () = tokio::time::sleep_until(self.deadline()) => self.check_clock()?,
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Instant {
+        let stall = self.in_flight.map(|(_, progress)| progress + STALL);
+        let deadlines = [stall, self.dumps.next_deadline()];
+        deadlines.into_iter().flatten().fold(self.next_audit, Instant::min)
+    }
+
+    fn check_clock(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        if now >= self.next_audit {
+            self.next_audit = now + self.audit;
+            self.table.refresh_sysctls(|_| true);
+            self.dumps.want_all();
+        }
+        match self.in_flight {
+            Some((_, progress)) if now >= progress + STALL => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "a netlink dump never ended"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn start_dump(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let Some(Start { table, begins }) = self.dumps.start(now) else { return Ok(()) };
+        if let Some(group) = begins {
+            self.begin(group);
+        }
+        let sequence = self.socket.next_sequence();
+        let mut bytes = Vec::new();
+        requests::dump(table).append(sequence, libc::NLM_F_DUMP, &mut bytes);
+        self.socket.send(&bytes).await?;
+        self.in_flight = Some((sequence, now));
+        Ok(())
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        for _ in 0..READS_PER_WAKE {
+            // Taken out for the while, since reading borrows it and handling
+            // borrows everything else.
+            let datagram = match self.socket.try_receive() {
+                Ok(Some(datagram)) => datagram.to_vec(),
+                Ok(None) => break,
+                Err(ReceiveError::Overrun) => {
+                    self.overrun();
+                    continue;
+                }
+                Err(ReceiveError::Io(error)) => return Err(error),
+            };
+            for message in Messages::new(&datagram) {
+                match message {
+                    Ok((header, payload)) => self.message(header, payload),
+                    Err(error) => self.undecodable(0, &error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages were lost: nothing but a dump of everything helps.
+    fn overrun(&mut self) {
+        count(&self.counters.overruns);
+        self.dumps.want_all();
+    }
+
+    fn undecodable(&mut self, kind: u16, error: &dyn std::fmt::Display) {
+        count(&self.counters.undecodable);
+        let now = Instant::now();
+        if self.last_log.is_none_or(|last| now >= last + LOG_EVERY) {
+            self.last_log = Some(now);
+            let total = self.counters.read().undecodable;
+            tracing::warn!(kind, %error, total, "netlink message skipped: not understood");
+        }
+    }
+
+    fn message(&mut self, header: Header, payload: &[u8]) {
+        count(&self.counters.messages);
+        let current = self.in_flight.map(|(sequence, _)| sequence);
+        let dumped = header.port == self.socket.port() && current == Some(header.sequence);
+        if dumped {
+            self.in_flight = current.map(|sequence| (sequence, Instant::now()));
+            if i32::from(header.flags) & libc::NLM_F_DUMP_INTR != 0 {
+                count(&self.counters.interrupted_dumps);
+                self.dumps.interrupted();
+            }
+        }
+        match i32::from(header.kind) {
+            libc::NLMSG_DONE | libc::NLMSG_ERROR if dumped => self.dump_ended(header, payload),
+            libc::NLMSG_OVERRUN => self.overrun(),
+            libc::NLMSG_DONE | libc::NLMSG_ERROR | libc::NLMSG_NOOP => {}
+            _ => match message::decode(header.kind, header.flags, payload) {
+                Ok(message) => self.decoded(message, dumped),
+                Err(error) => self.undecodable(header.kind, &error),
+            },
+        }
+    }
+
+    fn dump_ended(&mut self, header: Header, payload: &[u8]) {
+        self.in_flight = None;
+        let now = Instant::now();
+        let finish = match outcome(header, payload) {
+            // A table that doesn't exist (yet), a kernel without next-hop
+            // objects: empty.
+            (0 | libc::ENOENT | libc::EOPNOTSUPP, _) => self.dumps.finished(now),
+            (libc::EINTR, _) => {
+                count(&self.counters.interrupted_dumps);
+                self.dumps.interrupted();
+                self.dumps.finished(now)
+            }
+            (errno, words) => {
+                count(&self.counters.failed_dumps);
+                let error = io::Error::from_raw_os_error(errno);
+                tracing::warn!(%error, words, "netlink dump refused; trying again");
+                self.dumps.failed(now)
+            }
+        };
+        match finish {
+            Finish::Continues => {}
+            Finish::Complete(group) => self.complete(group),
+            Finish::Failed(group) => self.end_guards(group),
+        }
+    }
+
+    fn begin(&mut self, group: Group) {
+        match group {
+            Group::Interfaces => {
+                self.table.begin_dump();
+                self.guards.links.begin();
+                self.guards.addresses.begin();
+            }
+            Group::Routes => {
+                self.found.routes.push(RouteEvent::DumpStart);
+                self.guards.routes.begin();
+                self.guards.nexthops.begin();
+            }
+            Group::Neighbours => {
+                self.found.dataplane.push(DataplaneEvent::NeighbourDumpStart);
+                self.guards.neighbours.begin();
+            }
+        }
+    }
+
+    fn complete(&mut self, group: Group) {
+        count(&self.counters.dumps);
+        match group {
+            Group::Interfaces => {
+                self.interfaces_known = true;
+                for ifindex in self.table.end_dump() {
+                    self.link_gone(ifindex);
+                }
+            }
+            Group::Routes => self.found.routes.push(RouteEvent::DumpEnd),
+            Group::Neighbours => self.found.dataplane.push(DataplaneEvent::NeighbourDumpEnd),
+        }
+        self.end_guards(group);
+    }
+
+    fn end_guards(&mut self, group: Group) {
+        match group {
+            Group::Interfaces => {
+                self.table.abandon_dump();
+                self.guards.links.end();
+                self.guards.addresses.end();
+            }
+            Group::Routes => {
+                self.guards.routes.end();
+                self.guards.nexthops.end();
+            }
+            Group::Neighbours => self.guards.neighbours.end(),
+        }
+    }
+
+    fn link_gone(&mut self, ifindex: Ifindex) {
+        self.found.routes.push(RouteEvent::LinkGone(ifindex));
+        self.dumps.want(Group::Routes);
+    }
+
+    fn link_changed(&mut self, change: LinkChange) {
+        let LinkChange { ifindex, up, carrier, up_changed } = change;
+        self.found.routes.push(RouteEvent::Link { ifindex, up, carrier });
+        if up_changed {
+            self.dumps.want(Group::Routes);
+        }
+    }
+
+    fn decoded(&mut self, message: Message, dumped: bool) {
+        if !self.believe(&message, dumped) {
+            return;
+        }
+        match message {
+            Message::Link(link) => {
+                if let Some(change) = self.table.set_link(link) {
+                    self.link_changed(change);
+                }
+            }
+            Message::LinkGone(ifindex) => {
+                if self.table.remove_link(ifindex) {
+                    self.link_gone(ifindex);
+                }
+            }
+            Message::Address(ifindex, address) => self.table.set_address(ifindex, address),
+            Message::AddressGone(ifindex, address) => {
+                self.table.remove_address(ifindex, &address);
+                // Routes with it as preferred source go without a message.
+                self.dumps.want(Group::Routes);
+            }
+            Message::Netconf(conf) => self.table.set_netconf(conf),
+            Message::NetconfGone(ifindex) => self.table.remove_netconf(ifindex),
+            Message::Route { route, replaced } => {
+                let replaced = replaced && !dumped;
+                self.found.routes.push(RouteEvent::Added { route, replaced });
+            }
+            Message::RouteGone(route) => self.found.routes.push(RouteEvent::Removed(route)),
+            Message::Nexthop(id, object) => {
+                self.found.routes.push(RouteEvent::NexthopSet { id, object });
+            }
+            Message::NexthopGone(id) => self.found.routes.push(RouteEvent::NexthopGone(id)),
+            Message::Neighbour(neighbour) => {
+                self.found.dataplane.push(DataplaneEvent::Neighbour(neighbour));
+            }
+            Message::NeighbourGone(ifindex, address) => {
+                let gone = DataplaneEvent::NeighbourGone { ifindex, address };
+                self.found.dataplane.push(gone);
+            }
+            Message::Ignored => {}
+        }
+    }
+
+    /// Notes what notifications say of entries, and whether a dump's word
+    /// stands against it.
+    fn believe(&mut self, message: &Message, dumped: bool) -> bool {
+        let guards = &mut self.guards;
+        match message {
+            Message::Link(link) => guards.links.there(dumped, &link.ifindex, &()),
+            Message::LinkGone(ifindex) => guards.links.gone(ifindex, &()),
+            Message::Address(ifindex, address) => {
+                guards.addresses.there(dumped, &(*ifindex, *address), &())
+            }
+            Message::AddressGone(ifindex, address) => {
+                guards.addresses.gone(&(*ifindex, *address), &())
+            }
+            Message::Route { route, .. } => guards.routes.there(dumped, &key(route), route),
+            Message::RouteGone(route) => guards.routes.gone(&key(route), route),
+            Message::Nexthop(id, _) => guards.nexthops.there(dumped, id, &()),
+            Message::NexthopGone(id) => guards.nexthops.gone(id, &()),
+            Message::Neighbour(entry) => {
+                guards.neighbours.there(dumped, &(entry.ifindex, entry.address), &())
+            }
+            Message::NeighbourGone(ifindex, address) if !dumped => {
+                guards.neighbours.gone(&(*ifindex, *address), &())
+            }
+            _ => true,
+        }
+    }
+
+    /// Sends what was found; `false` when nobody listens any more.
+    async fn hand_on(&mut self, outputs: &MonitorOutputs) -> bool {
+        if let Some(interfaces) = self.publishable() {
+            outputs.interfaces.send_replace(interfaces);
+        }
+        let Found { routes, dataplane } = std::mem::take(&mut self.found);
+        // Neighbours first: the fast path waits for them, the RIB has work.
+        if !dataplane.is_empty() && outputs.dataplane.send(dataplane).await.is_err() {
+            return false;
+        }
+        routes.is_empty() || outputs.routes.send(routes).await.is_ok()
+    }
+
+    fn publishable(&mut self) -> Option<Arc<Interfaces>> {
+        if self.interfaces_known { self.table.snapshot() } else { None }
+    }
+}
