@@ -352,6 +352,21 @@ fn stop_returns_when_the_socket_is_gone() {
 }
 
 #[test]
+fn stop_tells_of_a_daemon_that_ended_without_cleaning_up() {
+    let place = Place::new();
+    let done = r#"{"message":"stopping"}"#.to_owned();
+    place.daemon("default", &[("POST /v1/stop ", 200, done)]);
+    std::fs::write(place.path("run/default/pid"), "4711\n").unwrap();
+    let answer = place.run(&["stop"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""));
+    assert!(
+        answer.stderr.contains("forwarder detach"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
 fn rip_commands_are_sent_as_json() {
     let place = Place::new();
     let done = || r#"{"message":"done"}"#.to_owned();
