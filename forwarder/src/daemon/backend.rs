@@ -248,7 +248,7 @@ impl Backend for DaemonBackend {
             },
             count: row.count,
             last: row.last.map(|last| RipErrorOccurrence {
-                age: last.age.as_secs(),
+                age: (clock::now() - last.at).as_secs(),
                 interface: interfaces.name(last.ifindex),
                 address: last.source,
             }),
