@@ -36,7 +36,6 @@ impl Daemon {
         let (old_kernel, new_kernel) = (&self.config.kernel, &new.kernel);
         let fixed = [
             ("export", old_kernel.export == new_kernel.export),
-            ("import", old_kernel.import == new_kernel.import),
             ("protocol", old_kernel.protocol == new_kernel.protocol),
             ("metric", old_kernel.metric == new_kernel.metric),
             ("forwarding", old_kernel.forwarding == new_kernel.forwarding),
@@ -44,10 +43,6 @@ impl Daemon {
         if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
             anyhow::bail!("[kernel] {key} cannot change while the daemon runs: restart it");
         }
-        anyhow::ensure!(
-            self.config.distances == new.distances,
-            "[distances] cannot change while the daemon runs: restart it"
-        );
         check_interfaces(new, &self.interfaces.borrow())?;
         if !self.rip.is_running() {
             rip::check(new)?;
