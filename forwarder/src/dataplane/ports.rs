@@ -212,7 +212,10 @@ impl Ports {
             if self.attached.contains_key(&ifindex) {
                 continue;
             }
-            if let Err(reason) = self.wants(interface, around.interfaces) {
+            // A port that goes down keeps its program: attaching resets some
+            // drivers' links, and the counters would start anew.
+            let down = if interface.up { Ok(()) } else { Err("down".to_owned()) };
+            if let Err(reason) = self.wants(interface, around.interfaces).and(down) {
                 self.refused.insert(ifindex, reason);
                 self.failed.remove(&ifindex);
                 continue;
@@ -330,9 +333,6 @@ impl Ports {
             Some(true) => {}
             Some(false) => return Err("not named in [dataplane] interfaces".into()),
             None => wants_by_default(interface, interfaces)?,
-        }
-        if !interface.up {
-            return Err("down".into());
         }
         Ok(())
     }
