@@ -93,7 +93,7 @@ async fn a_forbidden_socket_names_who_may() {
         return;
     }
     let server = Running::start(Fake::default());
-    std::fs::set_permissions(server.socket(), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(server.socket(), std::fs::Permissions::from_mode(0o0)).unwrap();
     let error = client(&server)
         .get::<Status>("/v1/status")
         .await

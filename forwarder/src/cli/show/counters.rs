@@ -53,7 +53,7 @@ fn reasons(counters: &Counters, all: bool) -> String {
                 Verdict::Forwarded => "forwarded",
                 Verdict::Up => "up",
                 Verdict::Dropped => "dropped",
-                Verdict::Transmit => "lost at the way out",
+                Verdict::Transmit => "at the way out",
             };
             table.row([
                 reason.name().to_owned(),

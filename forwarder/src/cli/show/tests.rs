@@ -183,7 +183,7 @@ not-ip        up                           3
 no-route      up                          20
 bad-checksum  dropped                      5
 punt-limited  dropped                      2
-tx-drop       lost at the way out          9",
+tx-drop       at the way out          9",
     );
     let all = counters::render(&summarize(&[]), true);
     assert!(all.starts_with("no ports\n"), "{all}");

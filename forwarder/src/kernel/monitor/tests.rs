@@ -402,7 +402,7 @@ fn routes_the_kernel_drops_silently_when_a_link_goes_down_are_found_out() {
         run("ip link set v0 down");
         world.agrees_with_ip_route().await;
         assert_eq!(world.model.find("10.1.0.0/16"), None);
-        assert_eq!(world.model.links[&ifindex("v0")].0, false);
+        assert!(!world.model.links[&ifindex("v0")].0);
         run("ip link set v0 up");
         world.agrees_with_ip_route().await;
         assert!(world.model.find("192.0.2.0/24").is_some());
