@@ -22,7 +22,6 @@
 //! ([`RouteEvent::DumpEnd`]), so an inference that is wrong is put right.
 
 mod bucket;
-mod distance;
 mod links;
 mod objects;
 mod policy;
@@ -35,10 +34,10 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 
 use self::bucket::{Bucket, is_dead};
-pub use self::distance::Distances;
 use self::objects::{Objects, Removed};
 use self::policy::Policy;
 use self::uses::{Key, Use, Uses, uses_of};
+use crate::config::Distances;
 use crate::kernel::event::{KernelRoute, NexthopObject, RouteEvent};
 use crate::net::{Ifindex, Ipv4, TableId};
 use crate::route::{Candidate, RouteType};
@@ -103,14 +102,14 @@ pub struct KernelTable {
 }
 
 impl KernelTable {
-    /// An empty table; foreign routes are candidates until
-    /// [`KernelTable::reconfigure`] says otherwise.
-    pub fn new(ours: Ours, distances: Distances) -> Self {
+    /// An empty table. With `foreign` false (`[kernel] import = false`) only
+    /// connected networks and table `local` are candidates.
+    pub fn new(ours: Ours, distances: Distances, foreign: bool) -> Self {
         KernelTable {
             policy: Policy {
                 ours,
                 distances,
-                foreign: true,
+                foreign,
             },
             prefixes: BTreeMap::new(),
             uses: Uses::default(),
@@ -121,9 +120,8 @@ impl KernelTable {
         }
     }
 
-    /// Other distances, or another wish for foreign routes: with `foreign`
-    /// false (`[kernel] import = false`) only connected networks and table
-    /// `local` are candidates.
+    /// Other distances, or another wish for foreign routes: tells of every
+    /// prefix that it concerns.
     pub fn reconfigure(&mut self, distances: Distances, foreign: bool, out: &mut Vec<ImportOp>) {
         let new = Policy {
             ours: self.policy.ours,

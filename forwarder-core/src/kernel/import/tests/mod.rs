@@ -11,7 +11,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{Distances, ImportOp, KernelTable, Ours};
+use super::{ImportOp, KernelTable, Ours};
+use crate::config::Distances;
 use crate::kernel::event::{KernelNexthops, KernelRoute, NexthopObject, RouteEvent};
 use crate::net::{Ifindex, Ipv4, TableId};
 use crate::route::{Candidate, Distance, Nexthop, RouteType, Source};
@@ -84,7 +85,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         Fixture {
-            table: KernelTable::new(OURS, Distances::default()),
+            table: KernelTable::new(OURS, Distances::default(), true),
             candidates: BTreeMap::new(),
             ours: BTreeMap::new(),
         }
