@@ -415,12 +415,7 @@ impl Kernel {
     }
 
     /// The candidates and our routes, read off the table.
-    pub(super) fn answers(
-        &self,
-    ) -> (
-        BTreeMap<(TableId, Ipv4Net), Candidate<Ipv4>>,
-        BTreeMap<Ipv4Net, KernelRoute<Ipv4>>,
-    ) {
+    pub(super) fn answers(&self) -> (Candidates, OurRoutes) {
         let (mut candidates, mut ours) = (BTreeMap::new(), BTreeMap::new());
         for held in &self.routes {
             let KernelRoute {
