@@ -1,2 +1,7 @@
-//! The `forwarder` command.
-fn main() {}
+//! The binary `forwarder`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forwarder::cli::main()
+}

@@ -8,6 +8,7 @@
 
 mod statics;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -63,8 +64,19 @@ pub enum Filter {
     Longest(Ipv4Addr),
 }
 
+/// How many routes there are, for `show status`.
+#[derive(Clone, Debug, Default)]
+pub struct RouteCounts {
+    /// Prefixes of table main with any candidate.
+    pub prefixes: u64,
+    /// Selected routes of table main by source.
+    pub selected: BTreeMap<Source, u64>,
+}
+
 enum Command {
     Rip(Vec<RouteChange<Ipv4>>),
+    RipGone,
+    Summary(oneshot::Sender<RouteCounts>),
     Configure(Arc<Config>),
     Since(Generation, oneshot::Sender<Pulled>),
     Show(Filter, oneshot::Sender<Vec<EntryView<Ipv4>>>),
@@ -83,6 +95,16 @@ impl RibHandle {
     pub async fn rip(&self, changes: Vec<RouteChange<Ipv4>>) {
         // The task ends only when the daemon does.
         let _ = self.commands.send(Command::Rip(changes)).await;
+    }
+
+    /// RIP has ended: its routes go.
+    pub async fn rip_gone(&self) {
+        let _ = self.commands.send(Command::RipGone).await;
+    }
+
+    /// How many routes there are.
+    pub async fn summary(&self) -> anyhow::Result<RouteCounts> {
+        self.ask(Command::Summary).await
     }
 
     /// A new configuration: static routes, distances.
@@ -128,6 +150,8 @@ pub struct RibTask {
     links: Links,
     commands: mpsc::Receiver<Command>,
     generation: watch::Sender<Generation>,
+    /// What RIP has offered, so that it can be taken back when RIP ends.
+    rip_prefixes: BTreeSet<Ipv4Net>,
 }
 
 /// The database and the way to it. `epoch` differs with each start.
@@ -136,9 +160,13 @@ pub fn new(epoch: u64, config: Arc<Config>, links: Links) -> (RibHandle, RibTask
     let rib = Rib::new(epoch, rib_config(&config));
     let (generation, receiver) = watch::channel(rib.generation());
     let ours = Ours { protocol: config.kernel.protocol, metric: config.kernel.metric };
-    let kernel = KernelTable::new(ours, config.distances.clone(), config.kernel.import);
+    let mut kernel = KernelTable::new(ours, config.distances.clone());
+    // Nothing is known yet, so there is nothing to tell of.
+    kernel.reconfigure(config.distances.clone(), config.kernel.import, &mut Vec::new());
     let statics = Statics::default();
-    let task = RibTask { rib, kernel, statics, config, links, commands, generation };
+    let rip_prefixes = BTreeSet::new();
+    let task =
+        RibTask { rib, kernel, statics, config, links, commands, generation, rip_prefixes };
     (RibHandle { commands: sender, generation: receiver }, task)
 }
 
@@ -165,8 +193,6 @@ impl RibTask {
     }
 
     async fn kernel_events(&mut self, events: Vec<RouteEvent>) {
-        let now = clock::now();
-        let mut ours = Vec::new();
         let mut ops = Vec::new();
         let mut complete = false;
         for event in events {
@@ -180,18 +206,7 @@ impl RibTask {
             }
             self.kernel.handle(event, &mut ops);
         }
-        for op in ops {
-            match op {
-                ImportOp::Update { table, prefix, candidate } => {
-                    self.rib.update(now, table, prefix, candidate);
-                }
-                ImportOp::Withdraw { table, prefix } => {
-                    self.rib.withdraw(table, prefix, Slot::Kernel);
-                }
-                ImportOp::OursSeen { prefix, route } => ours.push(OursEvent::Seen(route)),
-                ImportOp::OursGone { prefix } => ours.push(OursEvent::Gone(prefix)),
-            }
-        }
+        let ours = self.import(ops);
         if !ours.is_empty() {
             // The exporter ends only when the daemon does.
             let _ = self.links.ours.send(ours).await;
@@ -205,17 +220,61 @@ impl RibTask {
         }
     }
 
+    /// Takes the import's findings over; returns what concerns the exporter.
+    fn import(&mut self, ops: Vec<ImportOp>) -> Vec<OursEvent> {
+        let now = clock::now();
+        let mut ours = Vec::new();
+        for op in ops {
+            match op {
+                ImportOp::Update { table, prefix, candidate } => {
+                    self.rib.update(now, table, prefix, candidate);
+                }
+                ImportOp::Withdraw { table, prefix } => {
+                    self.rib.withdraw(table, prefix, Slot::Kernel);
+                }
+                ImportOp::OursSeen { route, .. } => ours.push(OursEvent::Seen(route)),
+                ImportOp::OursGone { prefix } => ours.push(OursEvent::Gone(prefix)),
+            }
+        }
+        ours
+    }
+
     fn command(&mut self, command: Command) {
         match command {
             Command::Rip(changes) => self.rip(changes),
-            Command::Configure(config) => {
-                self.config = config;
-                self.apply_statics();
+            Command::RipGone => {
+                for prefix in std::mem::take(&mut self.rip_prefixes) {
+                    self.rib.withdraw(TableId::MAIN, prefix, Slot::Rip);
+                }
             }
+            Command::Configure(config) => self.configure(config),
+            Command::Summary(reply) => drop(reply.send(self.summary())),
             // Readers may have gone away meanwhile; then nobody is told.
             Command::Since(cursor, reply) => drop(reply.send(self.since(cursor))),
             Command::Show(filter, reply) => drop(reply.send(self.show(filter))),
         }
+    }
+
+    /// Static routes, distances and the import are taken over; what is fixed for
+    /// the daemon's life has been compared before.
+    fn configure(&mut self, config: Arc<Config>) {
+        let mut ops = Vec::new();
+        let (distances, import) = (config.distances.clone(), config.kernel.import);
+        self.kernel.reconfigure(distances, import, &mut ops);
+        self.import(ops);
+        self.config = config;
+        self.apply_statics();
+    }
+
+    fn summary(&self) -> RouteCounts {
+        let mut counts = RouteCounts::default();
+        for entry in self.rib.entries().filter(|entry| entry.table == TableId::MAIN) {
+            counts.prefixes += 1;
+            if let Some(route) = &entry.selected {
+                *counts.selected.entry(route.source).or_default() += 1;
+            }
+        }
+        counts
     }
 
     fn rip(&mut self, changes: Vec<RouteChange<Ipv4>>) {
@@ -234,9 +293,11 @@ impl RibTask {
                         kernel_metric: None,
                         preferred_source: None,
                     };
+                    self.rip_prefixes.insert(prefix);
                     self.rib.update(now, TableId::MAIN, prefix, candidate);
                 }
                 RouteChange::Withdraw { prefix } => {
+                    self.rip_prefixes.remove(&prefix);
                     self.rib.withdraw(TableId::MAIN, prefix, Slot::Rip);
                 }
             }

@@ -23,6 +23,9 @@ pub(super) struct State {
     /// `target/lab/NAME`: logs, and on failure everything else.
     pub(super) artifacts: PathBuf,
     inner: Mutex<Inner>,
+    /// Held while the lab ends: whoever comes second waits, lest the process
+    /// ends before the first is through.
+    ending: Mutex<()>,
     /// Held locked as long as the lab lives, see [`super::leftovers`].
     _lock: File,
 }
@@ -50,12 +53,13 @@ impl State {
         // The logs of an earlier run would be taken for this one's.
         let _ = fs::remove_dir_all(&artifacts);
         fs::create_dir_all(&artifacts)?;
-        let inner = Mutex::default();
+        let (inner, ending) = (Mutex::default(), Mutex::default());
         Ok(Arc::new(State {
             name: name.into(),
             directory,
             artifacts,
             inner,
+            ending,
             _lock: lock,
         }))
     }
@@ -87,6 +91,7 @@ impl State {
 
     /// Saves what there is to see when the lab has failed, and ends it.
     pub(super) fn tear_down(&self) {
+        let _ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out: a second call, by a signal, finds nothing to do.
         let inner = std::mem::take(&mut *self.inner());
         if inner.failed {

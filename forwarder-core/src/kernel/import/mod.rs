@@ -102,14 +102,14 @@ pub struct KernelTable {
 }
 
 impl KernelTable {
-    /// An empty table. With `foreign` false (`[kernel] import = false`) only
-    /// connected networks and table `local` are candidates.
-    pub fn new(ours: Ours, distances: Distances, foreign: bool) -> Self {
+    /// An empty table; foreign routes are candidates until
+    /// [`KernelTable::reconfigure`] says otherwise.
+    pub fn new(ours: Ours, distances: Distances) -> Self {
         KernelTable {
             policy: Policy {
                 ours,
                 distances,
-                foreign,
+                foreign: true,
             },
             prefixes: BTreeMap::new(),
             uses: Uses::default(),
@@ -120,8 +120,9 @@ impl KernelTable {
         }
     }
 
-    /// Other distances, or another wish for foreign routes: tells of every
-    /// prefix that it concerns.
+    /// Other distances, or another wish for foreign routes: with `foreign`
+    /// false (`[kernel] import = false`) only connected networks and table
+    /// `local` are candidates. Tells of every prefix that it concerns.
     pub fn reconfigure(&mut self, distances: Distances, foreign: bool, out: &mut Vec<ImportOp>) {
         let new = Policy {
             ours: self.policy.ours,

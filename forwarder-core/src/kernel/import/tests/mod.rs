@@ -88,7 +88,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         Fixture {
-            table: KernelTable::new(OURS, Distances::default(), true),
+            table: KernelTable::new(OURS, Distances::default()),
             candidates: BTreeMap::new(),
             ours: BTreeMap::new(),
         }

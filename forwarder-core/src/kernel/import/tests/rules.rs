@@ -32,6 +32,33 @@ fn a_candidate_carries_what_the_kernel_says() {
 }
 
 #[test]
+fn distances_follow_the_protocol() {
+    let expected = [
+        (2, 0),
+        (3, 1),
+        (4, 1),
+        (186, 20),
+        (192, 90),
+        (42, 100),
+        (188, 110),
+        (187, 115),
+        (189, 120),
+        (11, 150),
+        (12, 150),
+        (77, 150),
+        (9, 200),
+        (16, 200),
+    ];
+    for (protocol, distance) in expected {
+        assert_eq!(
+            Distances::default().of_protocol(protocol),
+            Distance(distance),
+            "protocol {protocol}"
+        );
+    }
+}
+
+#[test]
 fn kernel_protocol_is_connected() {
     let mut kernel = Fixture::new();
     kernel.add(connected("10.0.0.0/24", ETH1));
