@@ -115,7 +115,7 @@ impl DaemonBackend {
         }
         let interfaces = self.rip(Command::Interfaces).await?;
         let neighbors = self.rip(Command::Neighbors).await?;
-        let routes = self.rip(Command::Routes).await?.len();
+        let routes = self.rip(Command::RouteCount).await?;
         Ok(Some(RipSummary {
             interfaces: interfaces.len() as u32,
             neighbors: neighbors.len() as u32,
