@@ -2,7 +2,6 @@
 //!
 //! Needs bpf-linker and a toolchain whose `core` source is at hand; `cargo
 //! xtask setup` brings both. See docs/adr/0002-ebpf-toolchain.md.
-#![expect(clippy::print_stdout, reason = "cargo reads a build script's stdout")]
 
 use std::process::Command;
 

@@ -31,7 +31,8 @@ pub const OWN_FILTER_WORDS: usize = 2048;
 pub struct Port {
     /// The interface this entry is for; 0 = free. The slot is only a hash of it.
     pub ifindex: u32,
-    /// Dense number, `0..MAX_PORTS`: index of the counters and the DEVMAPs.
+    /// Dense number, `1..MAX_PORTS`: index of the counters and the DEVMAPs.
+    /// Number 0 counts what arrives on ports the daemon does not know.
     pub number: u32,
     /// The port's own MAC address.
     pub mac: [u8; 6],
@@ -265,9 +266,9 @@ pub mod program {
     pub const FORWARD: &str = "forward";
     /// XDP, multi-buffer (`xdp.frags`, kernel 5.18 and later).
     pub const FORWARD_FRAGS: &str = "forward_frags";
-    /// BTF tracepoint `xdp_redirect_err`.
+    /// BTF tracepoint of the same name.
     pub const REDIRECT_ERR: &str = "xdp_redirect_err";
-    /// BTF tracepoint `xdp_redirect_map_err` of kernels before 5.6.
+    /// BTF tracepoint of the same name.
     pub const DEVMAP_XMIT: &str = "xdp_devmap_xmit";
 }
 

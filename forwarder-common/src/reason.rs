@@ -44,80 +44,91 @@ reasons! {
     /// Redirected to the egress port.
     Forwarded = 0, "forwarded", Forwarded;
 
-    /// Not IPv4: ARP, LLDP, VLAN-tagged frames, IPv6.
-    NotIp = 1, "not-ip", Up;
+    /// ARP.
+    Arp = 1, "arp", Up;
+    /// IPv6: forwarded by the kernel.
+    Ipv6 = 2, "ipv6", Up;
+    /// A VLAN-tagged frame: its sub-interface is the kernel's.
+    Vlan = 3, "vlan", Up;
+    /// Any other protocol: LLDP, MPLS, PPPoE.
+    NotIp = 4, "not-ip", Up;
     /// The destination MAC is not the port's own (other host, broadcast, multicast).
-    NotOurMac = 2, "not-our-mac", Up;
+    NotOurMac = 5, "not-our-mac", Up;
     /// IPv4 header with options: the kernel processes them.
-    IpOptions = 3, "ip-options", Up;
-    /// Link-local source address: never forwarded (RFC 3927 §2.7).
-    LinkLocal = 4, "link-local", Up;
+    IpOptions = 6, "ip-options", Up;
+    /// Link-local address: never forwarded (RFC 3927 §2.7).
+    LinkLocal = 7, "link-local", Up;
     /// For an address of this router.
-    ForUs = 5, "for-us", Up;
+    ForUs = 8, "for-us", Up;
     /// Multicast, broadcast, loopback or reserved destination.
-    NotUnicast = 6, "not-unicast", Up;
+    NotUnicast = 9, "not-unicast", Up;
     /// TTL 0 or 1: the kernel sends Time Exceeded.
-    TtlExpired = 7, "ttl-expired", Up;
+    TtlExpired = 10, "ttl-expired", Up;
     /// No route: the kernel sends Destination Unreachable.
-    NoRoute = 8, "no-route", Up;
+    NoRoute = 11, "no-route", Up;
     /// An unreachable or prohibit route.
-    Unreachable = 9, "unreachable", Up;
+    Unreachable = 12, "unreachable", Up;
     /// The next hop's link address is not known yet: the kernel resolves it.
-    Unresolved = 10, "unresolved", Up;
+    Unresolved = 13, "unresolved", Up;
     /// Larger than the egress MTU or the route's own: the kernel fragments or
     /// sends Fragmentation Needed.
-    MtuExceeded = 11, "mtu-exceeded", Up;
+    MtuExceeded = 14, "mtu-exceeded", Up;
     /// The egress port takes no redirected frames (or has no program of ours).
-    EgressCannotRedirect = 12, "egress-cannot-redirect", Up;
+    EgressCannotRedirect = 15, "egress-cannot-redirect", Up;
     /// The kernel is due to send an ICMP redirect for this flow.
-    RedirectDue = 13, "redirect-due", Up;
-    /// Padding behind the IP packet that could not be trimmed.
-    Trailer = 14, "trailer", Up;
+    RedirectDue = 16, "redirect-due", Up;
+    /// Bytes behind the IP packet that could not be trimmed.
+    Trailer = 17, "trailer", Up;
     /// The route leaves by several next hops: the kernel chooses.
-    Multipath = 15, "multipath", Up;
+    Multipath = 18, "multipath", Up;
     /// The route needs the kernel: an encapsulation, a type or device of its own.
-    KernelRoute = 16, "kernel-route", Up;
+    KernelRoute = 19, "kernel-route", Up;
     /// Netfilter rules are in force and not named in `bypass`.
-    Netfilter = 17, "netfilter", Up;
+    Netfilter = 20, "netfilter", Up;
     /// Policy rules beyond the default three and not named in `bypass`.
-    Rules = 18, "rules", Up;
+    Rules = 21, "rules", Up;
     /// IPsec policies and not named in `bypass`.
-    Xfrm = 19, "xfrm", Up;
+    Xfrm = 22, "xfrm", Up;
     /// A traffic-control egress program or shaper on the egress port.
-    Tc = 20, "tc", Up;
+    Tc = 23, "tc", Up;
     /// The port has `forwarding = 0`.
-    ForwardingOff = 21, "forwarding-off", Up;
+    ForwardingOff = 24, "forwarding-off", Up;
     /// The port could mistake a stripped VLAN tag for an untagged frame.
-    VlanOffload = 22, "vlan-offload", Up;
+    VlanOffload = 25, "vlan-offload", Up;
     /// The daemon has not yet filled the tables.
-    Starting = 23, "starting", Up;
+    Starting = 26, "starting", Up;
     /// The program runs on a port that the daemon does not know.
-    UnknownPort = 24, "unknown-port", Up;
+    UnknownPort = 27, "unknown-port", Up;
 
     /// Shorter than an Ethernet and an IPv4 header.
-    Truncated = 25, "truncated", Dropped;
+    Truncated = 28, "truncated", Dropped;
     /// IP version is not 4 in an IPv4 frame.
-    BadVersion = 26, "bad-version", Dropped;
-    /// Header length below 5 words.
-    BadHeaderLength = 27, "bad-header-length", Dropped;
+    BadVersion = 29, "bad-version", Dropped;
+    /// Header length below 5 words or beyond the packet.
+    BadHeaderLength = 30, "bad-header-length", Dropped;
     /// Total length below the header or beyond the frame.
-    BadTotalLength = 28, "bad-total-length", Dropped;
+    BadTotalLength = 31, "bad-total-length", Dropped;
     /// The header checksum is wrong.
-    BadChecksum = 29, "bad-checksum", Dropped;
+    BadChecksum = 32, "bad-checksum", Dropped;
     /// Source address no host may use: 0/8, 127/8, multicast, broadcast, class E.
-    MartianSource = 30, "martian-source", Dropped;
+    MartianSource = 33, "martian-source", Dropped;
     /// Source address is one of this router's own.
-    OwnSource = 31, "own-source", Dropped;
+    OwnSource = 34, "own-source", Dropped;
     /// A blackhole route.
-    Blackhole = 32, "blackhole", Dropped;
+    Blackhole = 35, "blackhole", Dropped;
     /// Over the punt limit of the reason it would have gone up for.
-    PuntLimited = 33, "punt-limited", Dropped;
+    PuntLimited = 36, "punt-limited", Dropped;
 
     /// The redirect was refused after the program had returned
     /// (`xdp_redirect_err`), counted at the egress port.
-    TxError = 34, "tx-error", Transmit;
+    TxError = 37, "tx-error", Transmit;
     /// The egress driver dropped the frame (`xdp_devmap_xmit`).
-    TxDrop = 35, "tx-drop", Transmit;
+    TxDrop = 38, "tx-drop", Transmit;
+    /// The egress driver took the frame (`xdp_devmap_xmit`); native mode only.
+    TxSent = 39, "tx-sent", Transmit;
+
+    /// The route table is full: the kernel, which has all routes, forwards.
+    TableFull = 40, "table-full", Up;
 }
 
 impl Reason {
@@ -135,7 +146,7 @@ impl Reason {
     pub const fn punt_class(self) -> Option<PuntClass> {
         match self {
             Reason::ForUs => Some(PuntClass::Own),
-            Reason::NotIp | Reason::NotOurMac | Reason::NotUnicast => Some(PuntClass::Link),
+            Reason::Arp | Reason::NotOurMac | Reason::NotUnicast => Some(PuntClass::Link),
             Reason::TtlExpired => Some(PuntClass::Ttl),
             Reason::NoRoute => Some(PuntClass::NoRoute),
             Reason::Unreachable => Some(PuntClass::Unreachable),
@@ -157,7 +168,7 @@ impl Reason {
 pub enum PuntClass {
     /// To our own addresses: management, routing protocols' unicast.
     Own = 0,
-    /// ARP, neighbour discovery, broadcast and multicast (RIP's updates).
+    /// ARP, broadcast and multicast (RIP's updates).
     Link = 1,
     /// TTL expired.
     Ttl = 2,
@@ -193,5 +204,8 @@ impl PuntClass {
     ];
 
     /// Slots in the bucket maps; a power of two, see [`Reason::ROW`].
-    pub const SLOTS: usize = 16;
+    pub const SLOTS: u32 = 16;
+
+    /// The slot that limits events to the daemon rather than packets.
+    pub const EVENT_SLOT: u32 = 15;
 }

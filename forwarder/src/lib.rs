@@ -1,2 +1,17 @@
-//! placeholder
+//! The daemon and the command line of the forwarder: everything that touches a
+//! socket, a clock, netlink or BPF. What can be decided without them is in
+//! `forwarder-core`.
+
+pub mod api;
+pub mod bench;
+pub mod cli;
+pub mod clock;
+pub mod config_file;
+pub mod daemon;
+pub mod dataplane;
 pub mod kernel;
+pub mod paths;
+pub mod redistribute;
+pub mod rib_task;
+pub mod rip_io;
+pub mod run_dir;

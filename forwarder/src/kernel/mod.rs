@@ -17,6 +17,7 @@ mod constraints;
 mod export;
 mod interfaces;
 mod lock;
+mod lookup;
 mod message;
 mod monitor;
 mod neighbours;
@@ -31,6 +32,7 @@ mod wire;
 pub use constraints::{ConstraintWatcher, RECHECK as CONSTRAINT_RECHECK, read as read_constraints};
 pub use export::{Identity, KernelWriter};
 pub use lock::{ExporterLock, LockError};
+pub use lookup::{KernelLookup, lookup};
 pub use monitor::{
     CHANNEL_DEPTH, Monitor, MonitorConfig, MonitorCounters, MonitorCounts, MonitorOutputs,
 };

@@ -13,7 +13,7 @@ mod link;
 mod neighbour;
 mod netconf;
 mod nexthop;
-mod route;
+pub(crate) mod route;
 
 use std::net::Ipv4Addr;
 

@@ -78,6 +78,26 @@ pub(super) fn decode(payload: &[u8]) -> Result<Option<KernelRoute<Ipv4>>, Malfor
     }))
 }
 
+/// The answer to a lookup: a cached route of one hop, in whatever table.
+pub(crate) fn decode_lookup(payload: &[u8]) -> Result<Found, Malformed> {
+    let parts = read(after(payload, FIXED_LEN)?)?;
+    Ok(Found {
+        kind: route_type(u8_at(payload, 7)?),
+        gateway: parts.single.gateway,
+        ifindex: parts.single.ifindex,
+    })
+}
+
+/// What a lookup found.
+pub(crate) struct Found {
+    /// The route's type.
+    pub(crate) kind: RouteType,
+    /// The router.
+    pub(crate) gateway: Option<Ipv4Addr>,
+    /// The interface.
+    pub(crate) ifindex: Option<Ifindex>,
+}
+
 fn nexthops(parts: Parts, flags: u32) -> KernelNexthops<Ipv4> {
     if let Some(id) = parts.object {
         return KernelNexthops::Object(id);

@@ -1,0 +1,163 @@
+//! What the traffic programs (`forwarder-bench-xdp`) and their loader share.
+//!
+//! Apart from [`crate::abi`]: these maps live as long as one measurement and
+//! are never pinned, so nothing has to stay compatible with them.
+
+/// Bytes that the generator writes into every frame: Ethernet, IPv4 and UDP
+/// headers, six bytes of padding, and the frame's number.
+pub const GENERATED: usize = 56;
+/// 64-bit words of the header template, up to the frame's number.
+pub const TEMPLATE_WORDS: usize = 6;
+
+/// Offset of the IPv4 header in an untagged frame.
+pub const IP: usize = 14;
+/// Offset of the IPv4 header checksum.
+pub const IP_CHECKSUM: usize = IP + 10;
+/// Offset of the IPv4 destination.
+pub const IP_DESTINATION: usize = IP + 16;
+/// Offset of the UDP destination port behind a header without options.
+pub const UDP_DESTINATION: usize = IP + 20 + 2;
+/// Offset of the frame's number (u64, host order) in the UDP payload.
+pub const NUMBER: usize = 48;
+
+/// What the generator writes; map [`map::GENERATOR`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generator {
+    /// Start of the frame as it lies in memory; IPv4 destination and header
+    /// checksum are zero here and filled in for every frame.
+    pub template: [u64; TEMPLATE_WORDS],
+    /// Sum of the IPv4 header's words as [`crate::checksum::sum`] makes it.
+    pub header_sum: u32,
+    /// How many entries of [`map::DESTINATIONS`] are used; at least 1.
+    pub destinations: u32,
+    /// Most frames that may be under way to the watched sink; 0 = no limit.
+    pub window: u32,
+    /// Rows of the sink's counts that this machine's CPUs write.
+    pub cpus: u32,
+    /// Frames that count as arrived without having been: those that were under
+    /// way, or counted by the sink for others, when a run began or was stuck.
+    pub forgiven: u64,
+    /// Number of the run's first frame, whose departure is noted.
+    pub first: u64,
+    /// Number of the frame after the run's last, likewise.
+    pub end: u64,
+}
+
+/// Where the generator is; map [`map::GENERATED`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// Frames handed to the redirect, which is also the next frame's number.
+    pub frames: u64,
+    /// Frames that the redirect refused: the egress port is not in the DEVMAP.
+    pub refused: u64,
+    /// Frames that had arrived when the generator last looked.
+    pub arrived: u64,
+    /// When the run's first frame was made, `bpf_ktime_get_ns`.
+    pub started_ns: u64,
+    /// When its last frame was made, likewise.
+    pub finished_ns: u64,
+    /// Index of the next destination.
+    pub next: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+}
+
+/// What the sink looks for; map [`map::SINK`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sink {
+    /// UDP destination port, in network order as it lies in the frame.
+    pub port_be: u16,
+    /// Explicit padding.
+    pub reserved: [u16; 3],
+}
+
+/// Rows of [`map::COUNTS`]: CPUs that a sink tells apart.
+pub const MAX_CPUS: usize = 256;
+
+/// What the sink has seen on one CPU; map [`map::COUNTS`]. A row fills a cache
+/// line, so that counting on one CPU does not slow another down.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames of the flow with a valid IPv4 header checksum.
+    pub frames: u64,
+    /// Bytes of those frames, Ethernet header included.
+    pub bytes: u64,
+    /// Frames of the flow whose IPv4 header checksum was wrong.
+    pub damaged: u64,
+    /// TTL of the last good frame: tells how many routers it went through.
+    pub ttl: u64,
+    /// Explicit padding to the cache line.
+    pub reserved: [u64; 4],
+}
+
+/// What a relay does with every frame but ARP; map [`map::RELAY`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relay {
+    /// Destination and source MAC of the frames that leave, as in the frame.
+    pub macs: [u16; 6],
+}
+
+/// Names of the maps, as in the object file.
+pub mod map {
+    /// ARRAY, one [`super::Generator`].
+    pub const GENERATOR: &str = "GENERATOR";
+    /// ARRAY of u32: IPv4 destinations as they lie in the frame.
+    pub const DESTINATIONS: &str = "DESTINATIONS";
+    /// ARRAY, one [`super::Generated`].
+    pub const GENERATED: &str = "GENERATED";
+    /// ARRAY_OF_MAPS, entry 0: the counts of the sink that sets the pace.
+    pub const WATCHED: &str = "WATCHED";
+    /// ARRAY, one [`super::Relay`].
+    pub const RELAY: &str = "RELAY";
+    /// DEVMAP, entry 0: the interface that frames leave by.
+    pub const OUT: &str = "OUT";
+    /// ARRAY, one [`super::Sink`].
+    pub const SINK: &str = "SINK";
+    /// ARRAY of [`super::MAX_CPUS`] [`super::Counts`].
+    pub const COUNTS: &str = "COUNTS";
+}
+
+/// Names of the programs, as in the object file.
+pub mod program {
+    /// Hands every frame up.
+    pub const PASS: &str = "pass";
+    /// Counts and drops the frames of one flow, hands the others up.
+    pub const SINK: &str = "sink";
+    /// Does what every router has to do, without asking where to.
+    pub const RELAY: &str = "relay";
+    /// Writes one frame and redirects it; for `BPF_PROG_TEST_RUN` live frames.
+    pub const GENERATE: &str = "generate";
+}
+
+const _: () = {
+    assert!(size_of::<Generator>() == 8 * TEMPLATE_WORDS + 40);
+    assert!(size_of::<Generated>() == 48);
+    assert!(size_of::<Sink>() == 8);
+    assert!(size_of::<Counts>() == 64);
+    assert!(size_of::<Relay>() == 12);
+    assert!(MAX_CPUS.is_power_of_two());
+    assert!(NUMBER == 8 * TEMPLATE_WORDS && NUMBER + 8 == GENERATED);
+    assert!(UDP_DESTINATION + 6 <= NUMBER);
+};
+
+#[cfg(feature = "user")]
+mod pod {
+    //! The loader's side: aya copies these as bytes.
+    #![expect(unsafe_code, reason = "aya's Pod is an unsafe marker trait")]
+    use super::{Counts, Generated, Generator, Relay, Sink};
+
+    macro_rules! pod {
+        ($($name:ty),* $(,)?) => { $(
+            // SAFETY: repr(C), Copy, no padding (sizes asserted above) and
+            // every bit pattern is valid.
+            unsafe impl aya::Pod for $name {}
+        )* };
+    }
+
+    pod!(Generator, Generated, Sink, Counts, Relay);
+}

@@ -1,0 +1,182 @@
+//! `[dataplane]`: which ports get the XDP program, and what may reach the
+//! kernel through it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use forwarder_common::reason::PuntClass;
+use serde::{Deserialize, Deserializer};
+
+use super::error::wrong;
+use super::glob::Glob;
+use super::value::{self, integer};
+
+/// `[dataplane]`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Dataplane {
+    /// How the program finds routes.
+    pub engine: Engine,
+    /// How the program is attached.
+    pub attach: Attach,
+    /// Which interfaces become ports; empty = Ethernet devices that are up, have
+    /// an address and no master.
+    pub interfaces: Vec<Glob>,
+    /// Kernel features that the fast path may go round.
+    pub bypass: BTreeSet<Bypass>,
+    /// How many packets a second are handed up.
+    pub punt: PuntLimits,
+    /// How long a neighbour that no packet used is still kept resolved.
+    #[serde(deserialize_with = "value::duration")]
+    pub neighbour_idle: Duration,
+}
+
+impl Default for Dataplane {
+    fn default() -> Self {
+        Dataplane {
+            engine: Engine::default(),
+            attach: Attach::default(),
+            interfaces: Vec::new(),
+            bypass: BTreeSet::new(),
+            punt: PuntLimits::default(),
+            neighbour_idle: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Dataplane {
+    /// Whether `interfaces` chooses this one; `None` where it is empty and the
+    /// built-in choice applies.
+    pub fn chooses(&self, name: &str) -> Option<bool> {
+        let globs = &self.interfaces;
+        (!globs.is_empty()).then(|| globs.iter().any(|glob| glob.matches(name)))
+    }
+}
+
+/// How the XDP program finds the route of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Engine {
+    /// A `BPF_MAP_TYPE_LPM_TRIE`.
+    #[default]
+    LpmTrie,
+}
+
+impl Engine {
+    /// As it is written in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Engine::LpmTrie => "lpm-trie",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Engine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        value::string(deserializer, "the name of an engine", |text| {
+            if text == Engine::LpmTrie.name() {
+                return Ok(Engine::LpmTrie);
+            }
+            let help = "this version has engine = \"lpm-trie\"";
+            Err(wrong(format!("engine {text:?} is not known"), help))
+        })
+    }
+}
+
+/// How the XDP program is attached to a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attach {
+    /// By the driver where that is right, else generic.
+    #[default]
+    Auto,
+    /// By the driver, or not at all.
+    Native,
+    /// In the kernel's generic hook.
+    Generic,
+}
+
+/// A kernel feature that the operator allows the fast path to go round.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bypass {
+    /// nftables and iptables rules of forwarded packets.
+    Netfilter,
+    /// Policy routing rules.
+    Rules,
+    /// IPsec policies.
+    Xfrm,
+    /// Traffic control on the way out.
+    Tc,
+}
+
+impl Bypass {
+    /// As it is written in the file and shown as `degraded`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bypass::Netfilter => "netfilter",
+            Bypass::Rules => "rules",
+            Bypass::Xfrm => "xfrm",
+            Bypass::Tc => "tc",
+        }
+    }
+}
+
+macro_rules! punt_limits {
+    ($($(#[doc = $doc:literal])* $field:ident: $class:ident = $default:literal;)*) => {
+        /// `[dataplane.punt]`: packets per second and CPU that are handed up to
+        /// the kernel; 0 = no limit.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+        pub struct PuntLimits {
+            $($(#[doc = $doc])* #[serde(deserialize_with = "rate")] pub $field: u32,)*
+        }
+
+        impl Default for PuntLimits {
+            fn default() -> Self {
+                PuntLimits { $($field: $default,)* }
+            }
+        }
+
+        impl PuntLimits {
+            /// The limit of a class, packets per second and CPU; 0 = none.
+            pub const fn limit(&self, class: PuntClass) -> u32 {
+                match class { $(PuntClass::$class => self.$field,)* }
+            }
+        }
+    };
+}
+
+// The large ones carry the router's own sessions and the links' protocols; the
+// small ones are what the kernel answers with an ICMP message, which it limits
+// to about a thousand a second itself (net.ipv4.icmp_msgs_per_sec).
+punt_limits! {
+    /// To the router's own addresses.
+    own: Own = 100_000;
+    /// ARP, broadcast, multicast and frames to other MAC addresses.
+    link: Link = 20_000;
+    /// TTL expired.
+    ttl: Ttl = 1_000;
+    /// No route.
+    no_route: NoRoute = 1_000;
+    /// Unreachable and prohibit routes.
+    unreachable: Unreachable = 1_000;
+    /// Next hop without a known link address.
+    unresolved: Unresolved = 5_000;
+    /// Larger than the way out allows.
+    mtu: Mtu = 5_000;
+    /// IP options.
+    options: Options = 1_000;
+    /// An ICMP redirect is due.
+    redirect: Redirect = 1_000;
+    /// Link-local source.
+    link_local: LinkLocal = 1_000;
+}
+
+/// Packets per second. The program counts nanoseconds per packet.
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    integer(
+        deserializer,
+        0..=1_000_000_000,
+        "packets per second and CPU; 0 = no limit",
+    )
+}

@@ -1,0 +1,326 @@
+//! `[rip]`: where RIP runs, what it announces, and its timers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use super::error::{Fault, wrong};
+use super::glob::Glob;
+use super::value::{self, FromShort, Host, OrShort, Span};
+
+/// `[rip]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rip {
+    /// Which RIP is spoken.
+    pub version: RipVersion,
+    /// Interfaces that RIP runs on, beside those named in `interface`.
+    pub interfaces: Vec<Glob>,
+    /// Other sources that are announced. The networks of RIP's own interfaces go
+    /// out anyway.
+    pub redistribute: Vec<Redistribute>,
+    /// Announce 0.0.0.0/0.
+    pub default_originate: bool,
+    /// Between periodic updates, before jitter.
+    pub update: Duration,
+    /// After this long without an update a route is no longer used.
+    pub timeout: Duration,
+    /// For this long a lost route is announced as unreachable.
+    pub garbage: Duration,
+    /// `[[rip.interface]]`: settings that differ from the defaults. The first
+    /// whose name matches counts.
+    pub interface: Vec<RipInterface>,
+}
+
+impl Rip {
+    /// How RIP runs on an interface; `None` where it doesn't.
+    pub fn settings(&self, name: &str) -> Option<RipInterface> {
+        if let Some(settings) = self.interface.iter().find(|entry| entry.name.matches(name)) {
+            return Some(settings.clone());
+        }
+        let glob = self.interfaces.iter().find(|glob| glob.matches(name))?;
+        Some(RipInterface::new(glob.clone()))
+    }
+}
+
+/// Which RIP is spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RipVersion {
+    /// RFC 2453, multicast.
+    #[default]
+    V2,
+}
+
+impl<'de> Deserialize<'de> for RipVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        value::string(deserializer, "a version of RIP, as a string", |text| {
+            if text == "2" {
+                return Ok(RipVersion::V2);
+            }
+            let help = "this version speaks version = \"2\"";
+            Err(wrong(format!("RIP version {text:?} is not known"), help))
+        })
+    }
+}
+
+/// A source of routes that RIP announces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Redistribute {
+    /// Whose routes.
+    pub source: RedistributeSource,
+    /// The metric they are announced with, 1..=15.
+    pub metric: u8,
+    /// The tag they get; `None` = they keep their own.
+    pub tag: Option<u16>,
+}
+
+/// Whose routes are announced.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedistributeSource {
+    /// Networks of the router's interfaces.
+    Connected,
+    /// `[[static]]`.
+    Static,
+    /// What other daemons and `ip route` put into the kernel's table.
+    Kernel,
+}
+
+/// `[[rip.interface]]`: how RIP runs on one interface, or on those that match.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RipInterface {
+    /// Which.
+    pub name: Glob,
+    /// Listens, and sends nothing by multicast.
+    pub passive: bool,
+    /// How routes are announced to where they came from.
+    pub split_horizon: SplitHorizon,
+    /// Added to the metric of what is learnt here, 1..=15.
+    pub cost: u8,
+    /// Routers that get updates by unicast.
+    pub neighbors: Vec<Ipv4Addr>,
+}
+
+impl RipInterface {
+    fn new(name: Glob) -> Self {
+        RipInterface {
+            name,
+            passive: false,
+            split_horizon: SplitHorizon::default(),
+            cost: 1,
+            neighbors: Vec::new(),
+        }
+    }
+}
+
+/// RFC 2453 §3.4.3.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitHorizon {
+    /// Routes are left out where they came from.
+    Simple,
+    /// They are announced there as unreachable.
+    #[default]
+    Poison,
+    /// They are announced like everywhere else.
+    Off,
+}
+
+impl SplitHorizon {
+    /// As it is written in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SplitHorizon::Simple => "simple",
+            SplitHorizon::Poison => "poison",
+            SplitHorizon::Off => "off",
+        }
+    }
+}
+
+/// `[rip]` as typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawRip {
+    #[serde(default)]
+    version: RipVersion,
+    #[serde(default)]
+    interfaces: Vec<Glob>,
+    #[serde(default)]
+    redistribute: Vec<Spanned<OrShort<RawRedistribute>>>,
+    #[serde(default)]
+    default_originate: bool,
+    update: Option<Spanned<Span>>,
+    timeout: Option<Spanned<Span>>,
+    garbage: Option<Span>,
+    #[serde(default)]
+    interface: Vec<RawInterface>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawRedistribute {
+    source: RedistributeSource,
+    #[serde(default = "one", deserialize_with = "value::rip_metric")]
+    metric: u8,
+    #[serde(default, deserialize_with = "some_tag")]
+    tag: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawInterface {
+    name: Spanned<Glob>,
+    #[serde(default)]
+    passive: bool,
+    #[serde(default)]
+    split_horizon: SplitHorizon,
+    #[serde(default = "one", deserialize_with = "value::rip_metric")]
+    cost: u8,
+    #[serde(default)]
+    neighbors: Vec<Spanned<Host>>,
+}
+
+const fn one() -> u8 {
+    1
+}
+
+fn some_tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    value::tag(deserializer).map(Some)
+}
+
+impl FromShort for RawRedistribute {
+    const EXPECTING: &'static str = "a source of routes or { source = …, metric = …, tag = … }";
+
+    fn from_short(text: &str) -> Result<Self, String> {
+        let source = match text {
+            "connected" => RedistributeSource::Connected,
+            "static" => RedistributeSource::Static,
+            "kernel" => RedistributeSource::Kernel,
+            _ => {
+                let help = "it can be \"connected\", \"static\" or \"kernel\"";
+                return Err(wrong(format!("{text:?} is no source of routes"), help));
+            }
+        };
+        Ok(RawRedistribute {
+            source,
+            metric: 1,
+            tag: None,
+        })
+    }
+}
+
+/// RFC 2453 §3.8 names these three.
+const UPDATE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(180);
+const GARBAGE: Duration = Duration::from_secs(120);
+
+/// Turns the table as typed into settings.
+pub(super) fn check(table: Spanned<RawRip>) -> Result<Rip, Fault> {
+    let span = table.span();
+    let raw = table.into_inner();
+    if raw.interfaces.is_empty() && raw.interface.is_empty() {
+        let help = "name its interfaces: interfaces = [\"eth*\"]";
+        return Err(Fault::new(span, "RIP is on but runs on no interface", help));
+    }
+    let (update, timeout) = timers(raw.update.as_ref(), raw.timeout.as_ref())?;
+    Ok(Rip {
+        version: raw.version,
+        interfaces: raw.interfaces,
+        redistribute: redistribute(raw.redistribute)?,
+        default_originate: raw.default_originate,
+        update,
+        timeout,
+        garbage: raw.garbage.map_or(GARBAGE, |garbage| garbage.0),
+        interface: interfaces(raw.interface)?,
+    })
+}
+
+/// A route must outlive the wait for its next update.
+fn timers(
+    update: Option<&Spanned<Span>>,
+    timeout: Option<&Spanned<Span>>,
+) -> Result<(Duration, Duration), Fault> {
+    let value = |key: Option<&Spanned<Span>>, default| key.map_or(default, |key| key.get_ref().0);
+    let (update_value, timeout_value) = (value(update, UPDATE), value(timeout, TIMEOUT));
+    if timeout_value > update_value {
+        return Ok((update_value, timeout_value));
+    }
+    let span = timeout.or(update).map_or(0..0, Spanned::span);
+    let message = format!(
+        "routes would time out after {} although updates come every {}",
+        humantime::format_duration(timeout_value),
+        humantime::format_duration(update_value),
+    );
+    Err(Fault::new(
+        span,
+        message,
+        "make timeout longer than update; six times is usual",
+    ))
+}
+
+fn redistribute(
+    elements: Vec<Spanned<OrShort<RawRedistribute>>>,
+) -> Result<Vec<Redistribute>, Fault> {
+    let mut seen = BTreeSet::new();
+    let mut result = Vec::with_capacity(elements.len());
+    for element in elements {
+        let span = element.span();
+        let RawRedistribute {
+            source,
+            metric,
+            tag,
+        } = element.into_inner().0;
+        if !seen.insert(source) {
+            let help = "name each source once";
+            return Err(Fault::new(span, "this source is in the list already", help));
+        }
+        result.push(Redistribute {
+            source,
+            metric,
+            tag,
+        });
+    }
+    Ok(result)
+}
+
+fn interfaces(tables: Vec<RawInterface>) -> Result<Vec<RipInterface>, Fault> {
+    let mut seen = BTreeMap::new();
+    let mut result = Vec::with_capacity(tables.len());
+    for raw in tables {
+        let span = raw.name.span();
+        let name = raw.name.into_inner();
+        if let Some(first) = seen.insert(name.clone(), span.start) {
+            let message = format!("a second [[rip.interface]] for {name}");
+            let fault = Fault::new(span, message, "put its settings into one table");
+            return Err(fault.repeats(first));
+        }
+        result.push(RipInterface {
+            name,
+            passive: raw.passive,
+            split_horizon: raw.split_horizon,
+            cost: raw.cost,
+            neighbors: neighbors(raw.neighbors)?,
+        });
+    }
+    Ok(result)
+}
+
+fn neighbors(elements: Vec<Spanned<Host>>) -> Result<Vec<Ipv4Addr>, Fault> {
+    let mut seen = BTreeSet::new();
+    for element in &elements {
+        if !seen.insert(element.get_ref().0) {
+            let help = "name each neighbour once";
+            return Err(Fault::new(
+                element.span(),
+                "this neighbour is in the list already",
+                help,
+            ));
+        }
+    }
+    Ok(elements
+        .into_iter()
+        .map(|element| element.into_inner().0)
+        .collect())
+}

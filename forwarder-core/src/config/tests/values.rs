@@ -1,0 +1,265 @@
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use forwarder_common::reason::PuntClass;
+
+use super::good;
+use crate::config::{
+    Attach, Bypass, Config, Redistribute, RedistributeSource, SplitHorizon, StaticNexthop,
+    StaticTarget,
+};
+use crate::route::{Distance, Source};
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(good(""), Config::default());
+}
+
+#[test]
+fn dataplane_keys_are_read() {
+    let config = good(
+        r#"
+        [dataplane]
+        engine = "lpm-trie"
+        attach = "native"
+        interfaces = ["eth*", "r1-?"]
+        bypass = ["netfilter", "tc"]
+        neighbour-idle = "2m 30s"
+        [dataplane.punt]
+        no-route = 7
+        own = 0
+        "#,
+    );
+    let dataplane = config.dataplane;
+    assert_eq!(dataplane.attach, Attach::Native);
+    assert_eq!(dataplane.chooses("r1-a"), Some(true));
+    assert_eq!(dataplane.chooses("lo"), Some(false));
+    assert_eq!(
+        Vec::from_iter(dataplane.bypass),
+        [Bypass::Netfilter, Bypass::Tc]
+    );
+    assert_eq!(dataplane.neighbour_idle, Duration::from_secs(150));
+    assert_eq!(dataplane.punt.limit(PuntClass::NoRoute), 7);
+    assert_eq!(dataplane.punt.limit(PuntClass::Own), 0);
+    assert_eq!(dataplane.punt.limit(PuntClass::Link), 20_000);
+}
+
+#[test]
+fn without_globs_the_built_in_choice_of_ports_applies() {
+    assert_eq!(Config::default().dataplane.chooses("eth0"), None);
+}
+
+#[test]
+fn each_punt_class_has_the_key_that_the_program_names() {
+    for (class, key) in PuntClass::ALL {
+        let config = good(&format!("[dataplane.punt]\n{key} = 4242\n"));
+        assert_eq!(config.dataplane.punt.limit(*class), 4242, "{key}");
+    }
+}
+
+#[test]
+fn distances_go_by_the_kernel_protocol_number() {
+    let distances = good("[distances]\nbgp = 30\nother = 160\n").distances;
+    for (source, distance) in [
+        (Source::Connected, 0),
+        (Source::Static, 1),
+        (Source::Rip, 120),
+        (Source::Kernel(2), 0),
+        (Source::Kernel(3), 1),
+        (Source::Kernel(4), 1),
+        (Source::Kernel(9), 200),
+        (Source::Kernel(11), 160),
+        (Source::Kernel(12), 160),
+        (Source::Kernel(16), 200),
+        (Source::Kernel(42), 100),
+        (Source::Kernel(186), 30),
+        (Source::Kernel(187), 115),
+        (Source::Kernel(188), 110),
+        (Source::Kernel(189), 120),
+        (Source::Kernel(192), 90),
+        (Source::Kernel(250), 160),
+    ] {
+        assert_eq!(distances.of(source), Distance(distance), "{source}");
+    }
+}
+
+fn via(address: [u8; 4]) -> StaticNexthop {
+    StaticNexthop {
+        via: Some(Ipv4Addr::from(address)),
+        dev: None,
+        weight: 1,
+        onlink: false,
+    }
+}
+
+#[test]
+fn static_next_hops_are_addresses_or_tables() {
+    let config = good(
+        r#"
+        [[static]]
+        prefix = "198.51.100.0/24"
+        via = ["192.0.2.1", { via = "192.0.2.2", dev = "eth1", weight = 3 }, { dev = "ppp0" }]
+        distance = 200
+        metric = 4
+        tag = 7
+        "#,
+    );
+    let [route] = &config.statics[..] else {
+        panic!("{config:?}")
+    };
+    assert_eq!(route.prefix, "198.51.100.0/24".parse().unwrap());
+    assert_eq!(
+        (route.distance, route.metric, route.tag),
+        (Distance(200), 4, 7)
+    );
+    let second = StaticNexthop {
+        dev: Some("eth1".into()),
+        weight: 3,
+        ..via([192, 0, 2, 2])
+    };
+    let third = StaticNexthop {
+        via: None,
+        dev: Some("ppp0".into()),
+        weight: 1,
+        onlink: false,
+    };
+    let expected = vec![via([192, 0, 2, 1]), second, third];
+    assert_eq!(route.target, StaticTarget::Nexthops(expected));
+}
+
+#[test]
+fn the_route_s_dev_is_that_of_each_next_hop_without_one() {
+    let config = good(
+        r#"
+        [distances]
+        static = 5
+        [[static]]
+        prefix = "0.0.0.0/0"
+        via = ["203.0.113.1", { via = "203.0.113.2", dev = "eth2" }]
+        dev = "eth1"
+        onlink = true
+        "#,
+    );
+    assert_eq!(
+        config.statics[0].distance,
+        Distance(5),
+        "the default of [distances]"
+    );
+    let StaticTarget::Nexthops(nexthops) = &config.statics[0].target else {
+        panic!()
+    };
+    let devs: Vec<_> = nexthops
+        .iter()
+        .map(|hop| hop.dev.as_deref().unwrap())
+        .collect();
+    assert_eq!(devs, ["eth1", "eth2"]);
+    assert!(nexthops.iter().all(|hop| hop.onlink));
+}
+
+#[test]
+fn a_static_route_can_end_here_or_be_on_a_link() {
+    let config = good(
+        r#"
+        static = [
+          { prefix = "10.0.0.0/8", type = "blackhole" },
+          { prefix = "10.1.0.0/16", type = "unreachable" },
+          { prefix = "10.2.0.0/16", type = "prohibit" },
+          { prefix = "10.3.0.0/16", dev = "eth1" },
+          { prefix = "10.4.0.0/16", type = "unicast", via = ["192.0.2.1"] },
+        ]
+        "#,
+    );
+    let targets: Vec<_> = config
+        .statics
+        .iter()
+        .map(|route| route.target.clone())
+        .collect();
+    let link = StaticNexthop {
+        via: None,
+        dev: Some("eth1".into()),
+        weight: 1,
+        onlink: false,
+    };
+    assert_eq!(
+        targets,
+        [
+            StaticTarget::Blackhole,
+            StaticTarget::Unreachable,
+            StaticTarget::Prohibit,
+            StaticTarget::Nexthops(vec![link]),
+            StaticTarget::Nexthops(vec![via([192, 0, 2, 1])]),
+        ]
+    );
+}
+
+#[test]
+fn rip_keys_are_read() {
+    let config = good(
+        r#"
+        [rip]
+        version = "2"
+        interfaces = ["eth*"]
+        redistribute = ["connected", { source = "static", metric = 2, tag = 7 }]
+        default-originate = true
+        update = "5s"
+        timeout = "30s"
+        garbage = "20s"
+        [[rip.interface]]
+        name = "eth1"
+        passive = true
+        split-horizon = "off"
+        cost = 3
+        neighbors = ["192.0.2.9"]
+        [[rip.interface]]
+        name = "tun0"
+        "#,
+    );
+    let rip = config.rip.unwrap();
+    assert_eq!(
+        rip.redistribute,
+        [
+            Redistribute {
+                source: RedistributeSource::Connected,
+                metric: 1,
+                tag: None
+            },
+            Redistribute {
+                source: RedistributeSource::Static,
+                metric: 2,
+                tag: Some(7)
+            },
+        ]
+    );
+    assert!(rip.default_originate);
+    let timers = [rip.update, rip.timeout, rip.garbage].map(|timer| timer.as_secs());
+    assert_eq!(timers, [5, 30, 20]);
+
+    let eth1 = rip.settings("eth1").unwrap();
+    assert!(eth1.passive);
+    assert_eq!((eth1.split_horizon, eth1.cost), (SplitHorizon::Off, 3));
+    assert_eq!(eth1.neighbors, [Ipv4Addr::new(192, 0, 2, 9)]);
+    let eth2 = rip.settings("eth2").unwrap();
+    assert_eq!(
+        (eth2.passive, eth2.split_horizon, eth2.cost),
+        (false, SplitHorizon::Poison, 1)
+    );
+    assert!(
+        rip.settings("tun0").is_some(),
+        "a table of its own puts an interface into RIP"
+    );
+    assert!(rip.settings("lo").is_none());
+}
+
+#[test]
+fn without_the_table_rip_is_off() {
+    assert_eq!(good("").rip, None);
+}
+
+#[test]
+fn rfc2453_3_8_timers_are_the_defaults() {
+    let rip = good("[rip]\ninterfaces = [\"*\"]\n").rip.unwrap();
+    assert_eq!(
+        [rip.update, rip.timeout, rip.garbage].map(|t| t.as_secs()),
+        [30, 180, 120]
+    );
+}

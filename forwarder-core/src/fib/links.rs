@@ -1,0 +1,168 @@
+//! The ports and usable neighbours: what decides how a target is reached now.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use forwarder_common::abi::{Adjacency, NexthopKind, nexthop_word};
+use forwarder_common::reason::{Reason, Verdict};
+use ipnet::Ipv4Net;
+
+use super::Target;
+use crate::net::Ifindex;
+
+/// An interface that the fast path can send through, as far as the FIB cares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PortState {
+    /// Dense number, below [`abi::MAX_PORTS`](forwarder_common::abi::MAX_PORTS):
+    /// index of the DEVMAPs.
+    pub number: u32,
+    /// Source of the frames that leave here.
+    pub mac: [u8; 6],
+    /// Largest IP packet the device takes.
+    pub mtu: u32,
+    /// Attached, running, and its driver takes redirected frames.
+    pub can_transmit: bool,
+    /// A traffic-control egress program or shaper would be bypassed.
+    pub tc: bool,
+}
+
+/// Everything an adjacency is made of. Equal ones share a slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Rewrite {
+    pub(super) ifindex: Ifindex,
+    pub(super) neighbour: Ipv4Addr,
+    pub(super) mtu: u32,
+    pub(super) port: u32,
+    pub(super) destination: [u8; 6],
+    pub(super) source: [u8; 6],
+}
+
+impl Rewrite {
+    /// As the map holds it.
+    pub(super) fn adjacency(&self) -> Adjacency {
+        Adjacency {
+            destination: self.destination,
+            source: self.source,
+            port: self.port,
+            mtu: self.mtu,
+            ifindex: self.ifindex.0,
+            ..Adjacency::default()
+        }
+    }
+}
+
+/// What a target's next-hop word should say.
+pub(super) enum Want {
+    /// This word.
+    Word(u32),
+    /// The slot of this adjacency.
+    Adjacency(Rewrite),
+}
+
+/// The word that counts under a reason, up or dropped as the reason says.
+pub(super) const fn reason_word(reason: Reason) -> u32 {
+    let kind = match reason.verdict() {
+        Verdict::Dropped => NexthopKind::Drop,
+        Verdict::Up | Verdict::Forwarded | Verdict::Transmit => NexthopKind::Up,
+    };
+    nexthop_word(kind, reason as u32)
+}
+
+/// Ports and neighbours.
+#[derive(Default)]
+pub(super) struct Links {
+    ports: BTreeMap<Ifindex, PortState>,
+    /// By address first: those under a prefix are a range. One address can be
+    /// a neighbour on several links.
+    neighbours: BTreeMap<(Ipv4Addr, Ifindex), [u8; 6]>,
+}
+
+impl Links {
+    /// Sets or removes; the state before.
+    pub(super) fn set_port(
+        &mut self,
+        ifindex: Ifindex,
+        new: Option<PortState>,
+    ) -> Option<PortState> {
+        match new {
+            Some(port) => self.ports.insert(ifindex, port),
+            None => self.ports.remove(&ifindex),
+        }
+    }
+
+    /// Sets or removes; the link address before.
+    pub(super) fn set_neighbour(
+        &mut self,
+        ifindex: Ifindex,
+        address: Ipv4Addr,
+        mac: Option<[u8; 6]>,
+    ) -> Option<[u8; 6]> {
+        match mac {
+            Some(mac) => self.neighbours.insert((address, ifindex), mac),
+            None => self.neighbours.remove(&(address, ifindex)),
+        }
+    }
+
+    /// Whether this neighbour has a usable link address.
+    pub(super) fn knows(&self, ifindex: Ifindex, address: Ipv4Addr) -> bool {
+        self.neighbours.contains_key(&(address, ifindex))
+    }
+
+    /// Addresses in a prefix that are a neighbour on some link, each once, in order.
+    pub(super) fn addresses_in(&self, prefix: Ipv4Net) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let first = (prefix.network(), Ifindex(u32::MIN));
+        let last = (prefix.broadcast(), Ifindex(u32::MAX));
+        let mut previous = None;
+        self.neighbours
+            .range(first..=last)
+            .filter_map(move |(&(address, _), _)| {
+                (previous.replace(address) != Some(address)).then_some(address)
+            })
+    }
+
+    /// How a target is reached with the links as they are.
+    pub(super) fn want(&self, target: Target) -> Want {
+        let (ifindex, mtu, gateway) = match target {
+            Target::Fixed(reason) => return Want::Word(reason_word(reason)),
+            Target::Glean { ifindex, mtu } => (ifindex, mtu, None),
+            Target::Via {
+                ifindex,
+                gateway,
+                mtu,
+            } => (ifindex, mtu, Some(gateway)),
+        };
+        // Also for a subnet: resolving hosts that the port cannot be used to
+        // reach would be work for nothing.
+        let port = match self.ports.get(&ifindex) {
+            Some(port) if port.can_transmit => port,
+            _ => return Want::Word(reason_word(Reason::EgressCannotRedirect)),
+        };
+        if port.tc {
+            return Want::Word(reason_word(Reason::Tc));
+        }
+        let known = gateway.and_then(|gateway| {
+            self.neighbours
+                .get(&(gateway, ifindex))
+                .map(|&mac| (gateway, mac))
+        });
+        let Some((neighbour, destination)) = known else {
+            return Want::Word(nexthop_word(NexthopKind::Resolve, port.number));
+        };
+        Want::Adjacency(Rewrite {
+            ifindex,
+            neighbour,
+            mtu: mtu.map_or(port.mtu, |mtu| mtu.min(port.mtu)),
+            port: port.number,
+            destination,
+            source: port.mac,
+        })
+    }
+
+    pub(super) fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    pub(super) fn neighbours(&self) -> usize {
+        self.neighbours.len()
+    }
+}

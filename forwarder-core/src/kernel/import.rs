@@ -1,1 +1,0 @@
-//! Which routes of the kernel are candidates.

@@ -1,0 +1,128 @@
+//! How the engine is set up, checked already: the configuration file's words
+//! become these, and the daemon fills in what only the kernel knows.
+
+use std::time::Duration;
+
+use super::metric::Metric;
+use super::wire::Wire;
+use crate::net::{Family, Ifindex};
+
+/// What holds for the whole engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Timers.
+    pub timers: Timers,
+    /// Seeds the jitter; routers must not share it.
+    pub seed: u64,
+}
+
+/// The timers of RFC 2453 §3.8.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timers {
+    /// Between two periodic updates, ±15 %.
+    pub update: Duration,
+    /// Silence after which a neighbour's offer is given up.
+    pub timeout: Duration,
+    /// How long a lost route is still advertised as unreachable.
+    pub garbage: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers {
+            update: Duration::from_secs(30),
+            timeout: Duration::from_secs(180),
+            garbage: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What is told on an interface about routes learnt there (RFC 2453 §3.4.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SplitHorizon {
+    /// Everything, as anywhere else.
+    Off,
+    /// Nothing.
+    Simple,
+    /// That they are unreachable.
+    #[default]
+    Poison,
+}
+
+impl SplitHorizon {
+    /// As in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SplitHorizon::Off => "off",
+            SplitHorizon::Simple => "simple",
+            SplitHorizon::Poison => "poison",
+        }
+    }
+}
+
+/// How RIP behaves on an interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InterfaceConfig<F: Family> {
+    /// Nothing is multicast; `neighbors` are still served, and what is heard is
+    /// used.
+    pub passive: bool,
+    /// What is told about routes learnt here.
+    pub split_horizon: SplitHorizon,
+    /// Added to the metric of what is heard, and the metric of the interface's
+    /// own networks (RFC 2453 §3.4.1); below infinity.
+    pub cost: Metric,
+    /// Routers that are sent updates by unicast.
+    pub neighbors: Vec<F::Addr>,
+}
+
+impl<F: Family> Default for InterfaceConfig<F> {
+    fn default() -> Self {
+        InterfaceConfig {
+            passive: false,
+            split_horizon: SplitHorizon::default(),
+            cost: Metric::ONE,
+            neighbors: Vec::new(),
+        }
+    }
+}
+
+/// An interface that RIP is to run on, as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InterfaceSetup<F: Family> {
+    /// Its number.
+    pub ifindex: Ifindex,
+    /// Its name, for display.
+    pub name: String,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Its addresses, primary ones first.
+    pub addresses: Vec<Address<F>>,
+    /// How RIP behaves on it.
+    pub config: InterfaceConfig<F>,
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Address<F: Family> {
+    /// Ours.
+    pub local: F::Addr,
+    /// Who is reached directly: the subnet, or the other end of a
+    /// point-to-point link.
+    pub subnet: F::Prefix,
+}
+
+impl<F: Wire> InterfaceSetup<F> {
+    /// Whether the address is one of the interface's own.
+    pub(super) fn is_ours(&self, addr: F::Addr) -> bool {
+        self.addresses.iter().any(|address| address.local == addr)
+    }
+
+    /// Our address on the subnet that `addr` can be a router of.
+    pub(super) fn facing(&self, addr: F::Addr) -> Option<F::Addr> {
+        let on_link = |address: &&Address<F>| F::is_host_of(&address.subnet, addr);
+        self.addresses
+            .iter()
+            .find(on_link)
+            .map(|address| address.local)
+    }
+}

@@ -1,0 +1,205 @@
+//! One destination: every neighbour's offer, the best of them, and what is
+//! advertised because of it.
+
+use std::time::Duration;
+
+use super::changes::Seq;
+use super::io::NeighborKey;
+use super::metric::Metric;
+use super::reject::Reject;
+use crate::net::{Family, Ifindex};
+use crate::time::Instant;
+
+/// Offers kept for a destination. More backups than a network has paths help
+/// nobody, and a hostile segment must not make us keep thousands.
+pub(super) const MAX_OFFERS: usize = 16;
+
+/// What one neighbour said about a destination; always reachable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Offer<F: Family> {
+    /// Who said it.
+    pub(super) from: NeighborKey<F>,
+    /// Whom to send to: that neighbour, or a better next hop on the same link.
+    pub(super) via: F::Addr,
+    /// Our own cost included.
+    pub(super) metric: Metric,
+    pub(super) tag: u16,
+    /// When it was said last.
+    pub(super) heard: Instant,
+}
+
+impl<F: Family> Offer<F> {
+    /// Says the same as `other`, whenever it was said.
+    fn agrees(&self, other: &Offer<F>) -> bool {
+        (self.from, self.via, self.metric, self.tag)
+            == (other.from, other.via, other.metric, other.tag)
+    }
+}
+
+/// A route of another source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Redistributed<F: Family> {
+    pub(super) metric: Metric,
+    pub(super) tag: u16,
+    pub(super) next_hop: Option<F::Addr>,
+}
+
+/// A network of an interface that RIP runs on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Connected {
+    pub(super) cost: Metric,
+    pub(super) ifindex: Ifindex,
+}
+
+/// What the neighbours are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Advert<F: Family> {
+    pub(super) metric: Metric,
+    pub(super) tag: u16,
+    /// The interface split horizon is about; `None` = a route of our own. A
+    /// lost route keeps it.
+    pub(super) learnt_on: Option<Ifindex>,
+    /// Was advertised on that interface before it was learnt there: its
+    /// neighbours have to be told that this is over (in simple split horizon
+    /// too, where else they would believe it until it times out).
+    pub(super) moved: bool,
+    pub(super) next_hop: Option<F::Addr>,
+}
+
+/// One destination.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<F: Family> {
+    pub(super) offers: Vec<Offer<F>>,
+    best: Option<NeighborKey<F>>,
+    pub(super) connected: Option<Connected>,
+    pub(super) redistributed: Option<Redistributed<F>>,
+    /// `None` until the first selection.
+    pub(super) advert: Option<Advert<F>>,
+    /// Where it stands in the change log.
+    pub(super) changed: Seq,
+    /// Lost; forgotten at this time.
+    pub(super) garbage_at: Option<Instant>,
+    /// When the table looks at it next.
+    pub(super) alarm: Option<Instant>,
+}
+
+impl<F: Family> Default for Entry<F> {
+    fn default() -> Self {
+        Entry {
+            offers: Vec::new(),
+            best: None,
+            connected: None,
+            redistributed: None,
+            advert: None,
+            changed: 0,
+            garbage_at: None,
+            alarm: None,
+        }
+    }
+}
+
+impl<F: Family> Entry<F> {
+    /// The best offer.
+    pub(super) fn best(&self) -> Option<&Offer<F>> {
+        let best = self.best?;
+        self.offers.iter().find(|offer| offer.from == best)
+    }
+
+    /// The offer for the RIB: the best one, unless the network is our own.
+    pub(super) fn installable(&self) -> Option<Offer<F>> {
+        if self.connected.is_some() {
+            None
+        } else {
+            self.best().copied()
+        }
+    }
+
+    /// Whether anybody still vouches for the destination.
+    pub(super) fn is_alive(&self) -> bool {
+        self.connected.is_some() || self.redistributed.is_some() || !self.offers.is_empty()
+    }
+
+    /// Takes note that the best offer was repeated; `false` where `offer` is
+    /// anything else.
+    pub(super) fn refresh(&mut self, offer: &Offer<F>) -> bool {
+        let best = self.best;
+        let held = self.offers.iter_mut().find(|held| held.agrees(offer));
+        match held {
+            Some(held) if best == Some(held.from) => {
+                held.heard = offer.heard;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes an offer in, in place of the neighbour's last one. A full list
+    /// gives up its worst offer for a better one.
+    pub(super) fn put(&mut self, offer: Offer<F>) -> Result<(), Reject> {
+        if let Some(held) = self.offers.iter_mut().find(|held| held.from == offer.from) {
+            *held = offer;
+            return Ok(());
+        }
+        if self.offers.len() >= MAX_OFFERS {
+            self.make_room(&offer)?;
+        }
+        // Most destinations have one offer: no spare capacity for more.
+        self.offers.reserve_exact(1);
+        self.offers.push(offer);
+        Ok(())
+    }
+
+    fn make_room(&mut self, offer: &Offer<F>) -> Result<(), Reject> {
+        let rank = |held: &Offer<F>| (Some(held.from) != self.best, held.metric, held.from);
+        let worst = (0..self.offers.len()).max_by_key(|at| rank(&self.offers[*at]));
+        match worst {
+            Some(at) if offer.metric < self.offers[at].metric => {
+                self.offers.swap_remove(at);
+                Ok(())
+            }
+            _ => Err(Reject::TooManyOffers),
+        }
+    }
+
+    /// Chooses the best offer: lowest metric; among equals one that was heard
+    /// within half the timeout, then the present one, then a fixed order
+    /// (RFC 2453 §3.9.2: an equal route may replace one about to time out).
+    pub(super) fn select(&mut self, now: Instant, timeout: Duration) {
+        let present = self.best;
+        let rank = |offer: &&Offer<F>| {
+            let stale = now.since(offer.heard) >= timeout / 2;
+            (offer.metric, stale, Some(offer.from) != present, offer.from)
+        };
+        self.best = self.offers.iter().min_by_key(rank).map(|offer| offer.from);
+    }
+
+    /// What the neighbours are to be told now.
+    pub(super) fn render(&self) -> Option<Advert<F>> {
+        let (metric, tag, learnt_on, next_hop) = if let Some(connected) = self.connected {
+            (connected.cost, 0, None, None)
+        } else if let Some(route) = self.redistributed {
+            (route.metric, route.tag, None, route.next_hop)
+        } else if let Some(best) = self.best() {
+            (best.metric, best.tag, Some(best.from.ifindex), None)
+        } else {
+            let last = self.advert?;
+            (Metric::INFINITY, last.tag, last.learnt_on, None)
+        };
+        let moved = self
+            .advert
+            .is_some_and(|last| last.moved || last.learnt_on != learnt_on);
+        Some(Advert {
+            metric,
+            tag,
+            learnt_on,
+            moved: moved && learnt_on.is_some(),
+            next_hop,
+        })
+    }
+
+    /// When something is due: the first offer's timeout, or the end.
+    pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
+        let offers = self.offers.iter().map(|offer| offer.heard + timeout).min();
+        offers.into_iter().chain(self.garbage_at).min()
+    }
+}

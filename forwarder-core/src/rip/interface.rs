@@ -1,0 +1,180 @@
+//! An interface that RIP runs on: its set-up, its neighbours, and what is still
+//! to be sent there.
+
+use super::config::{InterfaceSetup, SplitHorizon};
+use super::entry::Advert;
+use super::io::NeighborKey;
+use super::metric::Metric;
+use super::neighbor::{Neighbors, RequestLimiter};
+use super::output::Output;
+use super::packet::Rte;
+use super::wire::Wire;
+use crate::net::{Family, Ifindex};
+
+/// Somebody to send to: the group on one of our subnets, a unicast neighbour,
+/// or whoever asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Target<F: Family> {
+    pub(super) source: F::Addr,
+    pub(super) subnet: F::Prefix,
+    pub(super) destination: F::Addr,
+    pub(super) port: u16,
+}
+
+/// Why something is sent, which decides what is told about routes learnt on
+/// the interface itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// The whole table, as split horizon has it.
+    Periodic,
+    /// What has changed. Nothing is said about routes learnt here that have
+    /// never been advertised here.
+    Triggered,
+    /// The whole table, once, after split horizon was switched on: what is no
+    /// longer said has to be taken back.
+    Retraction,
+    /// The whole table for a tool that wants to see it: no split horizon.
+    Inspection,
+    /// We go: all that was advertised is taken back.
+    Farewell,
+}
+
+/// Datagrams in and out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) bad_packets: u64,
+    pub(super) bad_routes: u64,
+}
+
+/// An interface.
+#[derive(Clone, Debug)]
+pub(super) struct Interface<F: Family> {
+    pub(super) setup: InterfaceSetup<F>,
+    /// Whom updates go to; empty = we are silent here.
+    pub(super) targets: Vec<Target<F>>,
+    pub(super) neighbors: Neighbors<F>,
+    pub(super) requests: RequestLimiter<F>,
+    pub(super) output: Output<F>,
+    pub(super) traffic: Traffic,
+    /// Goes as soon as its farewell is sent.
+    pub(super) closing: bool,
+}
+
+impl<F: Wire> Interface<F> {
+    pub(super) fn ifindex(&self) -> Ifindex {
+        self.setup.ifindex
+    }
+
+    /// The neighbour with this address.
+    pub(super) fn key(&self, address: F::Addr) -> NeighborKey<F> {
+        NeighborKey {
+            ifindex: self.setup.ifindex,
+            address,
+        }
+    }
+
+    /// Entries in a datagram on this link.
+    pub(super) fn max_entries(&self) -> usize {
+        F::max_entries(self.setup.mtu)
+    }
+
+    /// What is said here about a destination. The next hop is still the
+    /// route's own, whoever is told: see [`Interface::for_target`].
+    pub(super) fn render(
+        &self,
+        kind: Kind,
+        prefix: F::Prefix,
+        advert: &Advert<F>,
+    ) -> Option<Rte<F>> {
+        let metric = self.metric(kind, advert)?;
+        Some(Rte {
+            prefix,
+            metric,
+            tag: advert.tag,
+            next_hop: advert.next_hop,
+        })
+    }
+
+    fn metric(&self, kind: Kind, advert: &Advert<F>) -> Option<Metric> {
+        let split = self.setup.config.split_horizon;
+        let hidden = advert.learnt_on == Some(self.setup.ifindex) && split != SplitHorizon::Off;
+        match kind {
+            Kind::Inspection => Some(advert.metric),
+            Kind::Farewell => (!hidden).then_some(Metric::INFINITY),
+            _ if !hidden => Some(advert.metric),
+            Kind::Retraction => Some(Metric::INFINITY),
+            Kind::Triggered => advert.moved.then_some(Metric::INFINITY),
+            Kind::Periodic => (split == SplitHorizon::Poison).then_some(Metric::INFINITY),
+        }
+    }
+
+    /// What one listener is told: not his own network (unless split horizon is
+    /// off), and a next hop only where he can reach it (RFC 2453 §4.4).
+    pub(super) fn for_target(
+        &self,
+        kind: Kind,
+        target: &Target<F>,
+        rte: &Rte<F>,
+    ) -> Option<Rte<F>> {
+        let split = self.setup.config.split_horizon != SplitHorizon::Off;
+        if rte.prefix == target.subnet && split && kind != Kind::Inspection {
+            return None;
+        }
+        let usable =
+            |hop: &F::Addr| F::is_host_of(&target.subnet, *hop) && !self.setup.is_ours(*hop);
+        let next_hop = rte
+            .next_hop
+            .filter(usable)
+            .filter(|_| rte.metric.is_reachable());
+        Some(Rte { next_hop, ..*rte })
+    }
+}
+
+/// Whom updates go to on an interface: the group once for each subnet, so that
+/// every neighbour sees a sender of his own subnet, then the unicast ones.
+pub(super) fn targets<F: Wire>(setup: &InterfaceSetup<F>) -> Vec<Target<F>> {
+    let mut targets: Vec<Target<F>> = Vec::new();
+    for address in setup.addresses.iter().filter(|_| !setup.config.passive) {
+        let (source, subnet) = (address.local, address.subnet);
+        // A host address has nobody else on its subnet.
+        let alone = subnet == F::host(source);
+        if !alone && targets.iter().all(|target| target.subnet != subnet) {
+            targets.push(Target {
+                source,
+                subnet,
+                destination: F::GROUP,
+                port: F::PORT,
+            });
+        }
+    }
+    targets.extend(
+        setup
+            .config
+            .neighbors
+            .iter()
+            .filter_map(|addr| unicast(setup, *addr, F::PORT)),
+    );
+    targets
+}
+
+/// A single router or tool on one of the interface's subnets.
+pub(super) fn unicast<F: Wire>(
+    setup: &InterfaceSetup<F>,
+    destination: F::Addr,
+    port: u16,
+) -> Option<Target<F>> {
+    let facing = setup
+        .addresses
+        .iter()
+        .find(|a| F::is_host_of(&a.subnet, destination))?;
+    let ours = setup.is_ours(destination);
+    let target = Target {
+        source: facing.local,
+        subnet: facing.subnet,
+        destination,
+        port,
+    };
+    (!ours).then_some(target)
+}

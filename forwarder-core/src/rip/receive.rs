@@ -1,0 +1,241 @@
+//! What comes in: every check of RFC 2453 §3.9 and §4, and what passes them.
+//!
+//! A packet is refused as a whole for what is wrong with the packet; a bad
+//! entry is skipped and the others are used. Either counts under its
+//! [`Reject`].
+
+use std::time::Duration;
+
+use super::entry::Offer;
+use super::interface::{Kind, unicast};
+use super::io::{Actions, Datagram, Event, NeighborKey, Send};
+use super::packet::{self, Command, ENTRY, Packet, Rte};
+use super::reject::{Occurrence, Reject, Scope};
+use super::{Metric, Rip, Wire};
+use crate::time::Instant;
+
+/// A reason is worth a line in the log when it was quiet for this long.
+const QUIET: Duration = Duration::from_secs(60);
+
+impl<F: Wire> Rip<F> {
+    /// Takes a datagram in.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_, F>,
+        out: &mut Actions<F>,
+    ) {
+        if let Some(interface) = self.interfaces.get_mut(&datagram.ifindex) {
+            interface.traffic.received += 1;
+        }
+        if let Err(reject) = self.packet(now, datagram, out) {
+            self.reject(now, datagram, reject, out);
+        }
+    }
+
+    fn packet(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_, F>,
+        out: &mut Actions<F>,
+    ) -> Result<(), Reject> {
+        self.check_sender(datagram)?;
+        let packet = Packet::parse(datagram.payload, F::MAX_ENTRIES)?;
+        match packet.command {
+            Command::Request => self.answer(now, datagram, &packet, &mut out.sends),
+            Command::Response => self.response(now, datagram, &packet, out),
+        }
+    }
+
+    /// RFC 2453 §3.9.2: not ourselves, and directly connected by the interface
+    /// that it arrived on.
+    fn check_sender(&self, datagram: &Datagram<'_, F>) -> Result<(), Reject> {
+        let interface = self
+            .interfaces
+            .get(&datagram.ifindex)
+            .filter(|i| !i.closing);
+        let interface = interface.ok_or(Reject::NoInterface)?;
+        if self
+            .interfaces
+            .values()
+            .any(|i| i.setup.is_ours(datagram.source))
+        {
+            return Err(Reject::OwnPacket);
+        }
+        interface
+            .setup
+            .facing(datagram.source)
+            .ok_or(Reject::NotOnLink)
+            .map(drop)
+    }
+
+    fn response(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_, F>,
+        packet: &Packet<'_>,
+        out: &mut Actions<F>,
+    ) -> Result<(), Reject> {
+        if datagram.source_port != F::PORT {
+            return Err(Reject::BadSourcePort);
+        }
+        let timeout = self.table.timers.timeout;
+        let interface = self
+            .interfaces
+            .get_mut(&datagram.ifindex)
+            .ok_or(Reject::NoInterface)?;
+        let from = interface.key(datagram.source);
+        if interface
+            .neighbors
+            .heard(now, from.address, packet.version, timeout)?
+        {
+            out.events.push(Event::NeighborUp(from));
+        }
+        check_spoken::<F>(packet)?;
+        for entry in packet.entries() {
+            let learnt = F::decode(entry).and_then(|rte| self.entry(now, from, &rte, out));
+            if let Err(reject) = learnt {
+                self.reject(now, datagram, reject, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 2453 §3.9.2: the cost of the link is added, and 16 takes back.
+    fn entry(
+        &mut self,
+        now: Instant,
+        from: NeighborKey<F>,
+        rte: &Rte<F>,
+        out: &mut Actions<F>,
+    ) -> Result<(), Reject> {
+        let interface = self
+            .interfaces
+            .get(&from.ifindex)
+            .ok_or(Reject::NoInterface)?;
+        let setup = &interface.setup;
+        let metric = rte.metric.plus(setup.config.cost);
+        let through_us = rte.next_hop.is_some_and(|hop| setup.is_ours(hop));
+        if through_us || !metric.is_reachable() {
+            self.table.unlearn(now, rte.prefix, from, &mut out.routes);
+            let looped = through_us && rte.metric.is_reachable();
+            return if looped {
+                Err(Reject::NextHopIsUs)
+            } else {
+                Ok(())
+            };
+        }
+        // RFC 2453 §4.4: a next hop that is not on the link is the sender.
+        let on_link = rte.next_hop.filter(|hop| setup.facing(*hop).is_some());
+        let via = on_link.unwrap_or(from.address);
+        let offer = Offer {
+            from,
+            via,
+            metric,
+            tag: rte.tag,
+            heard: now,
+        };
+        self.table.learn(now, rte.prefix, offer, &mut out.routes)
+    }
+
+    /// RFC 2453 §3.9.1.
+    fn answer(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_, F>,
+        packet: &Packet<'_>,
+        sends: &mut Vec<Send<F>>,
+    ) -> Result<(), Reject> {
+        check_spoken::<F>(packet)?;
+        let interface = self
+            .interfaces
+            .get_mut(&datagram.ifindex)
+            .ok_or(Reject::NoInterface)?;
+        let (source, port) = (datagram.source, datagram.source_port);
+        let config = &interface.setup.config;
+        if config.passive && !config.neighbors.contains(&source) {
+            return Err(Reject::PassiveInterface);
+        }
+        let target = unicast(&interface.setup, source, port).ok_or(Reject::NotOnLink)?;
+        interface.requests.admit(now, source)?;
+        if let [entry] = packet.entries()
+            && F::asks_for_table(entry)
+        {
+            // Only another router is given what it may believe.
+            let kind = if port == F::PORT {
+                Kind::Periodic
+            } else {
+                Kind::Inspection
+            };
+            return interface.output.answer(kind, target);
+        }
+        let told = packet.entries().iter().map(|entry| self.lookup(entry));
+        let told = told.collect::<Result<Vec<_>, _>>()?;
+        let payload = packet::build(Command::Response, F::VERSION, told.into_iter());
+        if let Some(interface) = self.interfaces.get_mut(&datagram.ifindex) {
+            interface.send(target, payload, sends);
+        }
+        Ok(())
+    }
+
+    /// An entry of a request for single destinations, with our metric filled
+    /// in; without split horizon.
+    fn lookup(&self, entry: &[u8; ENTRY]) -> Result<[u8; ENTRY], Reject> {
+        let prefix = F::decode_prefix(entry).map_err(|_| Reject::BadRequest)?;
+        let advert = self.table.advert(&prefix);
+        let (metric, tag) = advert.map_or((Metric::INFINITY, 0), |a| (a.metric, a.tag));
+        Ok(F::encode(&Rte {
+            prefix,
+            metric,
+            tag,
+            next_hop: None,
+        }))
+    }
+
+    /// Counts a refusal wherever it is shown.
+    fn reject(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_, F>,
+        reject: Reject,
+        out: &mut Actions<F>,
+    ) {
+        let Datagram {
+            ifindex, source, ..
+        } = *datagram;
+        if let Some(interface) = self.interfaces.get_mut(&ifindex) {
+            interface.neighbors.rejected(source, reject.scope());
+            match reject.scope() {
+                Scope::Packet => interface.traffic.bad_packets += 1,
+                Scope::Entry => interface.traffic.bad_routes += 1,
+            }
+        }
+        let last = self.rejects.count(
+            reject,
+            Occurrence {
+                at: now,
+                ifindex,
+                source,
+            },
+        );
+        if last.is_none_or(|last| now.since(last) >= QUIET) {
+            out.events.push(Event::Rejected(
+                reject,
+                NeighborKey {
+                    ifindex,
+                    address: source,
+                },
+            ));
+        }
+    }
+}
+
+/// A version we speak, and no authentication (RFC 2453 §5.2: an unauthenticated
+/// router discards authenticated messages).
+fn check_spoken<F: Wire>(packet: &Packet<'_>) -> Result<(), Reject> {
+    F::check_version(packet.version)?;
+    match packet.entries().first() {
+        Some(first) if F::is_authentication(first) => Err(Reject::UnexpectedAuth),
+        _ => Ok(()),
+    }
+}

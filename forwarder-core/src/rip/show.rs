@@ -1,0 +1,251 @@
+//! The state as plain rows, for `show rip …` and metrics.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::config::SplitHorizon;
+use super::entry::{Entry, Offer};
+use super::interface::Interface;
+use super::io::NeighborKey;
+use super::metric::Metric;
+use super::reject::{Occurrence, Reject};
+use super::{Rip, Wire};
+use crate::net::{Family, Ifindex};
+use crate::time::Instant;
+
+/// An interface that RIP runs on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InterfaceRow<F: Family> {
+    /// Its number.
+    pub ifindex: Ifindex,
+    /// Its name.
+    pub name: String,
+    /// Our addresses on it.
+    pub addresses: Vec<F::Addr>,
+    /// The version that is sent.
+    pub version: u8,
+    /// Whether nothing is multicast.
+    pub passive: bool,
+    /// Split horizon.
+    pub split_horizon: SplitHorizon,
+    /// What the link costs.
+    pub cost: Metric,
+    /// Neighbours heard.
+    pub neighbors: usize,
+    /// Datagrams received, bad ones included.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams refused.
+    pub bad_packets: u64,
+    /// Entries refused.
+    pub bad_routes: u64,
+    /// Time until the next periodic update; `None` where none is sent.
+    pub next_update: Option<Duration>,
+}
+
+/// A router heard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NeighborRow<F: Family> {
+    /// Its address.
+    pub address: F::Addr,
+    /// The interface it is heard on.
+    pub ifindex: Ifindex,
+    /// That interface's name.
+    pub interface: String,
+    /// The version of its last response.
+    pub version: u8,
+    /// Since its last response.
+    pub last_seen: Duration,
+    /// Destinations it offers now.
+    pub routes: usize,
+    /// Responses from it.
+    pub packets: u64,
+    /// Packets from it that were refused.
+    pub bad_packets: u64,
+    /// Entries from it that were refused.
+    pub bad_routes: u64,
+}
+
+/// Why a destination is in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RouteOrigin {
+    /// A network of an interface that RIP runs on.
+    Connected,
+    /// A route of another source, advertised by us.
+    Redistributed,
+    /// Learnt from a neighbour.
+    Learnt,
+    /// Lost, and advertised as unreachable for a while.
+    Garbage,
+}
+
+impl RouteOrigin {
+    /// For people and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RouteOrigin::Connected => "connected",
+            RouteOrigin::Redistributed => "redistributed",
+            RouteOrigin::Learnt => "rip",
+            RouteOrigin::Garbage => "garbage",
+        }
+    }
+}
+
+/// A destination.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteRow<F: Family> {
+    /// Its prefix.
+    pub prefix: F::Prefix,
+    /// Why it is here.
+    pub origin: RouteOrigin,
+    /// The metric advertised; 16 while it is garbage.
+    pub metric: Metric,
+    /// The tag advertised.
+    pub tag: u16,
+    /// Time until it is forgotten, for garbage.
+    pub forgotten_in: Option<Duration>,
+    /// Every neighbour's offer, best first.
+    pub offers: Vec<OfferRow<F>>,
+}
+
+/// What a neighbour offers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OfferRow<F: Family> {
+    /// The neighbour.
+    pub neighbor: NeighborKey<F>,
+    /// Whom to send to.
+    pub via: F::Addr,
+    /// With the cost of the link.
+    pub metric: Metric,
+    /// Its tag.
+    pub tag: u16,
+    /// Since it was last repeated.
+    pub age: Duration,
+    /// Whether it is the one in use.
+    pub best: bool,
+}
+
+/// How often something was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErrorRow<F: Family> {
+    /// Why.
+    pub reason: Reject,
+    /// How often.
+    pub count: u64,
+    /// The last time.
+    pub last: Option<Occurrence<F>>,
+}
+
+impl<F: Wire> Rip<F> {
+    /// Every interface that RIP runs on.
+    pub fn interfaces(&self, now: Instant) -> Vec<InterfaceRow<F>> {
+        self.interfaces
+            .values()
+            .map(|interface| interface_row(now, interface))
+            .collect()
+    }
+
+    /// Every router heard. Counts routes: linear in the size of the table.
+    pub fn neighbors(&self, now: Instant) -> Vec<NeighborRow<F>> {
+        let mut routes: BTreeMap<NeighborKey<F>, usize> = BTreeMap::new();
+        for offer in self.table.iter().flat_map(|(_, entry)| &entry.offers) {
+            *routes.entry(offer.from).or_default() += 1;
+        }
+        let all = self.interfaces.values();
+        let rows = all.flat_map(|interface| {
+            interface
+                .neighbors
+                .iter()
+                .map(|(address, neighbor)| NeighborRow {
+                    address: *address,
+                    ifindex: interface.ifindex(),
+                    interface: interface.setup.name.clone(),
+                    version: neighbor.version,
+                    last_seen: now.since(neighbor.last_seen),
+                    routes: routes.get(&interface.key(*address)).copied().unwrap_or(0),
+                    packets: neighbor.packets,
+                    bad_packets: neighbor.bad_packets,
+                    bad_routes: neighbor.bad_routes,
+                })
+        });
+        rows.collect()
+    }
+
+    /// Every destination in the order of prefixes.
+    pub fn routes(&self, now: Instant) -> impl Iterator<Item = RouteRow<F>> + '_ {
+        self.table
+            .iter()
+            .map(move |(prefix, entry)| route_row(now, *prefix, entry))
+    }
+
+    /// Every reason for refusal, zeros included.
+    pub fn errors(&self) -> Vec<ErrorRow<F>> {
+        let rows = self.rejects.iter();
+        rows.map(|(reason, count, last)| ErrorRow {
+            reason,
+            count,
+            last,
+        })
+        .collect()
+    }
+
+    /// How many destinations there are, garbage included.
+    pub fn route_count(&self) -> usize {
+        self.table.len()
+    }
+}
+
+fn interface_row<F: Wire>(now: Instant, interface: &Interface<F>) -> InterfaceRow<F> {
+    let (setup, traffic) = (&interface.setup, &interface.traffic);
+    let silent = interface.targets.is_empty() || interface.closing;
+    InterfaceRow {
+        ifindex: setup.ifindex,
+        name: setup.name.clone(),
+        addresses: setup
+            .addresses
+            .iter()
+            .map(|address| address.local)
+            .collect(),
+        version: F::VERSION,
+        passive: setup.config.passive,
+        split_horizon: setup.config.split_horizon,
+        cost: setup.config.cost,
+        neighbors: interface.neighbors.iter().len(),
+        received: traffic.received,
+        sent: traffic.sent,
+        bad_packets: traffic.bad_packets,
+        bad_routes: traffic.bad_routes,
+        next_update: (!silent).then(|| interface.output.next_update().since(now)),
+    }
+}
+
+fn route_row<F: Wire>(now: Instant, prefix: F::Prefix, entry: &Entry<F>) -> RouteRow<F> {
+    let origin = match (entry.connected, entry.redistributed, entry.best()) {
+        (Some(_), _, _) => RouteOrigin::Connected,
+        (_, Some(_), _) => RouteOrigin::Redistributed,
+        (_, _, Some(_)) => RouteOrigin::Learnt,
+        _ => RouteOrigin::Garbage,
+    };
+    let best = entry.best().map(|offer| offer.from);
+    let row = |offer: &Offer<F>| OfferRow {
+        neighbor: offer.from,
+        via: offer.via,
+        metric: offer.metric,
+        tag: offer.tag,
+        age: now.since(offer.heard),
+        best: Some(offer.from) == best,
+    };
+    let mut offers: Vec<_> = entry.offers.iter().map(row).collect();
+    offers.sort_by_key(|offer| (!offer.best, offer.metric, offer.neighbor));
+    RouteRow {
+        prefix,
+        origin,
+        metric: entry
+            .advert
+            .map_or(Metric::INFINITY, |advert| advert.metric),
+        tag: entry.advert.map_or(0, |advert| advert.tag),
+        forgotten_in: entry.garbage_at.map(|at| at.since(now)),
+        offers,
+    }
+}

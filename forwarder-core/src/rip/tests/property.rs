@@ -1,0 +1,256 @@
+//! Random bytes, and random sequences of everything that can happen.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Hands arbitrary bytes to a router as a datagram from a neighbour, and as one
+/// to a tool's port: must not panic, and must not break the table.
+fn fuzz_datagram(bytes: &[u8]) -> Router {
+    let mut router = Router::settled();
+    router.datagram(A, A2, 520, bytes);
+    router.datagram(A, A2, 4711, bytes);
+    router.flush();
+    router
+}
+
+/// What a neighbour may do to us.
+#[derive(Clone, Debug)]
+enum Step {
+    Hear {
+        neighbor: usize,
+        entries: Vec<[u8; ENTRY]>,
+    },
+    Wait(u64),
+    Down(bool),
+    Up(bool, Metric, SplitHorizon),
+    Remove,
+    Redistribute(Redistribute<Ipv4>),
+    Clear(Clear<Ipv4>),
+    Ask {
+        port: u16,
+    },
+}
+
+const NEIGHBORS: [(Ifindex, &str); 4] = [(A, A2), (A, A3), (B, B2), (B, "10.0.13.3")];
+
+/// A few destinations that collide often, our own networks among them.
+fn prefixes() -> impl Strategy<Value = Ipv4Net> {
+    prop::sample::select(
+        [
+            "20.0.0.0/8",
+            "20.1.0.0/16",
+            "20.1.1.1/32",
+            "0.0.0.0/0",
+            "10.0.12.0/24",
+            "10.0.13.0/24",
+        ]
+        .map(net)
+        .to_vec(),
+    )
+}
+
+fn entries() -> impl Strategy<Value = [u8; ENTRY]> {
+    let hops = prop::sample::select(vec![
+        "0.0.0.0",
+        "10.0.12.1",
+        "10.0.12.9",
+        "10.0.13.3",
+        "1.1.1.1",
+    ]);
+    let sound = (prefixes(), 0..18_u32, hops).prop_map(|(prefix, metric, hop)| {
+        entry(
+            2,
+            &prefix.network().to_string(),
+            &prefix.netmask().to_string(),
+            hop,
+            metric,
+        )
+    });
+    prop_oneof![9 => sound, 1 => any::<[u8; ENTRY]>()]
+}
+
+fn metrics() -> impl Strategy<Value = Metric> {
+    (1..16_u32).prop_map(metric)
+}
+
+fn modes() -> impl Strategy<Value = SplitHorizon> {
+    prop::sample::select(vec![
+        SplitHorizon::Off,
+        SplitHorizon::Simple,
+        SplitHorizon::Poison,
+    ])
+}
+
+fn redistribute() -> impl Strategy<Value = Redistribute<Ipv4>> {
+    let update = (prefixes(), metrics(), any::<u16>()).prop_map(|(prefix, metric, tag)| {
+        Redistribute::Update {
+            prefix,
+            metric,
+            tag,
+            next_hop: Some(addr("10.0.12.9")),
+        }
+    });
+    prop_oneof![
+        update,
+        prefixes().prop_map(|prefix| Redistribute::Withdraw { prefix })
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let clear = prop::sample::select(vec![
+        Clear::Neighbor(addr(A2)),
+        Clear::Routes,
+        Clear::Counters,
+    ]);
+    prop_oneof![
+        8 => (0..4_usize, prop::collection::vec(entries(), 1..6))
+            .prop_map(|(neighbor, entries)| Step::Hear { neighbor, entries }),
+        4 => prop_oneof![0..3_u64, 0..200_u64].prop_map(Step::Wait),
+        1 => any::<bool>().prop_map(Step::Down),
+        1 => (any::<bool>(), metrics(), modes()).prop_map(|(a, cost, mode)| Step::Up(a, cost, mode)),
+        1 => Just(Step::Remove),
+        2 => redistribute().prop_map(Step::Redistribute),
+        1 => clear.prop_map(Step::Clear),
+        1 => prop::sample::select(vec![520, 4711]).prop_map(|port| Step::Ask { port }),
+    ]
+}
+
+fn take(router: &mut Router, step: Step) {
+    let pick = |a| if a { A } else { B };
+    match step {
+        Step::Hear { neighbor, entries } => {
+            let (ifindex, source) = NEIGHBORS[neighbor];
+            router.datagram(ifindex, source, 520, &raw(2, 2, &entries));
+        }
+        Step::Wait(seconds) => router.advance(Duration::from_secs(seconds)),
+        Step::Down(a) => router.input(Input::InterfaceDown(pick(a))),
+        Step::Up(a, cost, split_horizon) => {
+            let config = InterfaceConfig {
+                cost,
+                split_horizon,
+                ..Default::default()
+            };
+            let local = if a { "10.0.12.1/24" } else { "10.0.13.1/24" };
+            router.up(setup(pick(a), local, config));
+        }
+        Step::Remove => router.input(Input::InterfaceRemove(A)),
+        Step::Redistribute(change) => router.input(Input::Redistribute(change)),
+        Step::Clear(what) => router.input(Input::Clear(what)),
+        Step::Ask { port } => router.datagram(B, B2, port, &raw(1, 2, &[Ipv4::table_request()])),
+    }
+}
+
+/// A destination in use: where it leads and how far.
+type Installed = BTreeMap<Ipv4Net, (Ipv4Addr, Ifindex, u8, u16)>;
+
+/// Keeps the RIB as the engine's route changes say.
+fn follow(rib: &mut Installed, routes: Vec<RouteChange<Ipv4>>) {
+    for change in routes {
+        match change {
+            RouteChange::Update {
+                prefix,
+                nexthops,
+                metric,
+                tag,
+            } => {
+                assert!(metric.is_reachable());
+                let [hop] = nexthops[..] else {
+                    panic!("one next hop")
+                };
+                let route = (
+                    hop.gateway.unwrap(),
+                    hop.ifindex.unwrap(),
+                    metric.get(),
+                    tag,
+                );
+                assert_ne!(rib.insert(prefix, route), Some(route), "no empty changes");
+            }
+            RouteChange::Withdraw { prefix } => assert!(rib.remove(&prefix).is_some()),
+        }
+    }
+}
+
+fn check(router: &Router, rib: &Installed) {
+    let mut selected = Installed::new();
+    for row in router.rip.routes(router.now) {
+        for offer in &row.offers {
+            assert!(offer.metric.is_reachable());
+            assert!(![addr("10.0.12.1"), addr("10.0.13.1")].contains(&offer.via));
+            let best = row.offers.iter().filter(|offer| offer.best).count();
+            assert_eq!(best, 1, "one is best");
+            assert!(
+                row.offers
+                    .iter()
+                    .all(|other| row.offers[0].metric <= other.metric)
+            );
+        }
+        assert_eq!(
+            row.origin == RouteOrigin::Garbage,
+            !row.metric.is_reachable()
+        );
+        if let Some(best) = row
+            .offers
+            .first()
+            .filter(|_| row.origin != RouteOrigin::Connected)
+        {
+            let route = (best.via, best.neighbor.ifindex, best.metric.get(), best.tag);
+            selected.insert(row.prefix, route);
+        }
+    }
+    assert_eq!(*rib, selected, "the RIB was told what is selected");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn random_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        fuzz_datagram(&bytes);
+    }
+
+    #[test]
+    fn random_entries_do_no_harm(
+        command in 0..4_u8,
+        version in 0..4_u8,
+        entries in prop::collection::vec(entries(), 0..30),
+    ) {
+        let router = fuzz_datagram(&raw(command, version, &entries));
+        let mut rib = Installed::new();
+        follow(&mut rib, router.routes.clone());
+        check(&router, &rib);
+    }
+
+    #[test]
+    fn any_entry_that_is_accepted_is_encoded_as_it_came(bytes in any::<[u8; ENTRY]>()) {
+        let mut bytes = bytes;
+        bytes[0..2].copy_from_slice(&[0, 2]);
+        if let Ok(rte) = Ipv4::decode(&bytes) {
+            prop_assert_eq!(Ipv4::decode(&Ipv4::encode(&rte)), Ok(rte));
+        }
+    }
+
+    #[test]
+    fn any_history_leaves_rib_and_table_in_agreement(
+        steps in prop::collection::vec(steps(), 1..40),
+    ) {
+        let mut router = Router::settled();
+        let mut rib = Installed::new();
+        for step in steps {
+            take(&mut router, step);
+            follow(&mut rib, std::mem::take(&mut router.routes));
+            check(&router, &rib);
+        }
+        // Left alone, nothing learnt outlives its timers.
+        router.advance(Duration::from_secs(301));
+        let learnt = |row: &RouteRow<Ipv4>| {
+            !row.offers.is_empty() || row.origin == RouteOrigin::Garbage
+        };
+        prop_assert!(!router.rip.routes(router.now).any(|row| learnt(&row)));
+        router.input(Input::Shutdown);
+        router.advance(Duration::from_secs(10));
+        prop_assert!(router.rip.is_drained());
+    }
+}

@@ -1,0 +1,146 @@
+//! `generate`: a packet generator for `BPF_PROG_TEST_RUN` live frames.
+//!
+//! The kernel hands the program one page after the other, recycles them, and
+//! does not restore what routers and receivers have written into them, so
+//! every header is written anew for every frame (`net/bpf/test_run.c`).
+
+use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_REDIRECT};
+use aya_ebpf::btf_maps;
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::macros::{btf_map, map, xdp};
+use aya_ebpf::maps::{Array, DevMap};
+use aya_ebpf::programs::XdpContext;
+use forwarder_common::bench::{
+    GENERATED as BYTES, Generated, Generator, IP_CHECKSUM, IP_DESTINATION, MAX_CPUS, NUMBER,
+    TEMPLATE_WORDS,
+};
+use forwarder_common::checksum::fold;
+
+use crate::sink::Rows;
+
+#[map]
+static GENERATOR: Array<Generator> = Array::with_max_entries(1, 0);
+/// The loader sets the size to the number of destinations.
+#[map]
+static DESTINATIONS: Array<u32> = Array::with_max_entries(1, 0);
+#[map]
+static GENERATED: Array<Generated> = Array::with_max_entries(1, 0);
+#[btf_map]
+static WATCHED: btf_maps::ArrayOfMaps<Rows, 1> = btf_maps::ArrayOfMaps::new();
+#[map]
+pub(crate) static OUT: DevMap = DevMap::with_max_entries(1, 0);
+
+/// Writes one frame and sends it out of the interface in [`OUT`], or gives the
+/// page back unsent while the window is full.
+#[xdp]
+pub(crate) fn generate(ctx: XdpContext) -> u32 {
+    next_frame(&ctx).unwrap_or(XDP_ABORTED)
+}
+
+#[inline(always)]
+fn next_frame(ctx: &XdpContext) -> Option<u32> {
+    let config = GENERATOR.get(0)?;
+    let state = GENERATED.get_ptr_mut(0)?;
+    // SAFETY: the map's value; one thread runs a generator, and runs do not nest.
+    let state = unsafe { &mut *state };
+    if !may_send(config, state) {
+        return Some(XDP_DROP);
+    }
+    let destination = *DESTINATIONS.get(state.next)?;
+    write(ctx, config, destination, state.frames)?;
+    count(config, state);
+    let next = state.next + 1;
+    state.next = if next < config.destinations { next } else { 0 };
+    let verdict = OUT.redirect(0, 0).unwrap_or(XDP_ABORTED);
+    if verdict != XDP_REDIRECT {
+        state.refused += 1;
+    }
+    Some(verdict)
+}
+
+/// The clock is read at the ends of a run only: it would be a third of what a
+/// frame costs.
+#[inline(always)]
+fn count(config: &Generator, state: &mut Generated) {
+    if state.frames == config.first {
+        // SAFETY: the helper has no precondition.
+        state.started_ns = unsafe { bpf_ktime_get_ns() };
+    }
+    state.frames += 1;
+    if state.frames == config.end {
+        // SAFETY: as above.
+        state.finished_ns = unsafe { bpf_ktime_get_ns() };
+    }
+}
+
+/// Whether fewer frames than the window are under way. The sink's counts are
+/// read only when the last look at them does not settle it.
+#[inline(always)]
+fn may_send(config: &Generator, state: &mut Generated) -> bool {
+    if config.window == 0 || under_way(state) < i64::from(config.window) {
+        return true;
+    }
+    state.arrived = config.forgiven.wrapping_add(arrived(config.cpus));
+    under_way(state) < i64::from(config.window)
+}
+
+/// Signed: a sink that also counts another generator's frames is ahead.
+#[inline(always)]
+fn under_way(state: &Generated) -> i64 {
+    state.frames.wrapping_sub(state.arrived) as i64
+}
+
+/// Frames that the watched sink has counted, on all CPUs.
+#[inline(always)]
+fn arrived(cpus: u32) -> u64 {
+    let mut total = 0;
+    let Some(rows) = WATCHED.get(0) else {
+        return 0;
+    };
+    let mut cpu = 0;
+    while cpu < MAX_CPUS as u32 && cpu < cpus {
+        if let Some(row) = rows.get_ptr(cpu) {
+            // SAFETY: a row of the map, written by another CPU at any time;
+            // each counter is one aligned word, and a late one does no harm.
+            total += unsafe { read(&raw const (*row).frames) + read(&raw const (*row).damaged) };
+        }
+        cpu += 1;
+    }
+    total
+}
+
+/// # Safety
+/// `word` points into a map value.
+#[inline(always)]
+unsafe fn read(word: *const u64) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { word.read_volatile() }
+}
+
+/// `None` where the frame is too short for the headers.
+#[inline(always)]
+fn write(ctx: &XdpContext, config: &Generator, destination: u32, number: u64) -> Option<()> {
+    let start = ctx.data();
+    if start + BYTES > ctx.data_end() {
+        return None;
+    }
+    let words = start as *mut u64;
+    let halves = start as *mut u16;
+    let (high, low) = ((destination >> 16) as u16, destination as u16);
+    let checksum = !fold(config.header_sum + u32::from(high) + u32::from(low));
+    // SAFETY: offsets below BYTES, checked above against the frame's end. The
+    // frame starts on a 256-byte boundary of its page, so these are aligned.
+    unsafe {
+        let mut i = 0;
+        while i < TEMPLATE_WORDS {
+            words.add(i).write(config.template[i]);
+            i += 1;
+        }
+        halves.add(IP_CHECKSUM / 2).write(checksum);
+        // A destination lies in memory as in the frame: first word first.
+        halves.add(IP_DESTINATION / 2).write(low);
+        halves.add(IP_DESTINATION / 2 + 1).write(high);
+        words.add(NUMBER / 8).write(number);
+    }
+    Some(())
+}

@@ -1,0 +1,91 @@
+//! `sink`: counts the frames of one UDP flow and drops them.
+//!
+//! The cheapest honest receiver: what it counts came through whole, since it
+//! checks the IPv4 header checksum that the routers on the way have updated.
+
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
+use aya_ebpf::btf_maps;
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
+use aya_ebpf::macros::{btf_map, map, xdp};
+use aya_ebpf::maps::Array;
+use aya_ebpf::programs::XdpContext;
+use forwarder_common::bench::{Counts, IP, MAX_CPUS, Sink, UDP_DESTINATION};
+
+/// Ethernet, IPv4 without options and UDP headers.
+const HEADERS: usize = IP + 20 + 8;
+const ETHERTYPE: usize = 12;
+const ETHERTYPE_IPV4_BE: u16 = 0x0800_u16.to_be();
+const TTL: usize = IP + 8;
+const PROTOCOL: usize = IP + 9;
+const PROTOCOL_UDP: u8 = 17;
+
+#[map]
+static SINK: Array<Sink> = Array::with_max_entries(1, 0);
+/// A row for each CPU. Not a per-CPU map, since the generator reads all rows
+/// from its own CPU.
+pub(crate) type Rows = btf_maps::Array<Counts, MAX_CPUS>;
+#[btf_map]
+static COUNTS: Rows = Rows::new();
+
+/// Drops what it counts; all else (ARP, ping, other flows) goes up.
+#[xdp]
+pub(crate) fn sink(ctx: XdpContext) -> u32 {
+    match take(&ctx) {
+        Some(()) => XDP_DROP,
+        None => XDP_PASS,
+    }
+}
+
+#[inline(always)]
+fn take(ctx: &XdpContext) -> Option<()> {
+    let (start, end) = (ctx.data(), ctx.data_end());
+    if start + HEADERS > end || !is_ours(start, SINK.get(0)?.port_be) {
+        return None;
+    }
+    // SAFETY: the helper has no precondition.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let counts = COUNTS.get_ptr_mut(cpu & (MAX_CPUS as u32 - 1))?;
+    // SAFETY: a row that only this CPU writes; NAPI does not nest.
+    let counts = unsafe { &mut *counts };
+    if header_is_intact(start) {
+        counts.frames += 1;
+        counts.bytes += (end - start) as u64;
+        counts.ttl = u64::from(byte(start, TTL));
+    } else {
+        counts.damaged += 1;
+    }
+    Some(())
+}
+
+/// IPv4 without options, UDP, to the port.
+#[inline(always)]
+fn is_ours(start: usize, port_be: u16) -> bool {
+    half(start, ETHERTYPE) == ETHERTYPE_IPV4_BE
+        && byte(start, IP) == 0x45
+        && byte(start, PROTOCOL) == PROTOCOL_UDP
+        && half(start, UDP_DESTINATION) == port_be
+}
+
+/// RFC 1071 over the ten words of the header.
+#[inline(always)]
+fn header_is_intact(start: usize) -> bool {
+    let mut sum = 0;
+    let mut offset = IP;
+    while offset < IP + 20 {
+        sum += u32::from(half(start, offset));
+        offset += 2;
+    }
+    forwarder_common::checksum::fold(sum) == 0xffff
+}
+
+#[inline(always)]
+fn byte(start: usize, offset: usize) -> u8 {
+    // SAFETY: `take` has checked that HEADERS bytes are there.
+    unsafe { *((start + offset) as *const u8) }
+}
+
+#[inline(always)]
+fn half(start: usize, offset: usize) -> u16 {
+    // SAFETY: as in `byte`; frames start on an even address.
+    unsafe { *((start + offset) as *const u16) }
+}

@@ -1,0 +1,55 @@
+//! The maps shared with the daemon. Layouts and names: `forwarder_common::abi`.
+//! The daemon sets the sizes that are configurable when it loads the object.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
+use forwarder_common::abi::{
+    Adjacency, CounterRow, FlowKey, MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_OWN, MAX_PORTS, Meta,
+    OwnFilter, PORT_SLOTS, Port, PuntLimit, PuntState, TxFilter,
+};
+use forwarder_common::reason::PuntClass;
+
+#[map]
+pub static ROUTES4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(1 << 20, 0);
+
+#[map]
+pub static NEXTHOP: Array<u32> = Array::with_max_entries(MAX_NEXTHOPS, 0);
+
+#[map]
+pub static ADJACENCY: Array<Adjacency> = Array::with_max_entries(MAX_ADJACENCIES, 0);
+
+#[map]
+pub static PORTS: Array<Port> = Array::with_max_entries(PORT_SLOTS, 0);
+
+#[map]
+pub static COUNTERS: PerCpuArray<CounterRow> = PerCpuArray::with_max_entries(MAX_PORTS, 0);
+
+#[map]
+pub static TX_PORTS: DevMap = DevMap::with_max_entries(MAX_PORTS, 0);
+
+#[map]
+pub static TX_PORTS_FRAGS: DevMap = DevMap::with_max_entries(MAX_PORTS, 0);
+
+#[map]
+pub static OWN_FILTER: Array<OwnFilter> = Array::with_max_entries(1, 0);
+
+#[map]
+pub static OWN4: HashMap<u32, u32> = HashMap::with_max_entries(MAX_OWN, 0);
+
+#[map]
+pub static PUNT_LIMIT: Array<PuntLimit> = Array::with_max_entries(PuntClass::SLOTS, 0);
+
+#[map]
+pub static PUNT_STATE: PerCpuArray<PuntState> = PerCpuArray::with_max_entries(PuntClass::SLOTS, 0);
+
+#[map]
+pub static REDIRECTED: LruHashMap<FlowKey, u64> = LruHashMap::with_max_entries(4096, 0);
+
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
+#[map]
+pub static META: Array<Meta> = Array::with_max_entries(1, 0);
+
+#[map]
+pub static TX_FILTER: Array<TxFilter> = Array::with_max_entries(1, 0);

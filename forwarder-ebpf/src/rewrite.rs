@@ -1,0 +1,58 @@
+//! Turns a frame received into the frame to send, in place.
+//!
+//! Called once the redirect has been accepted: a frame that is handed up after
+//! all must be the one that was received, bit for bit.
+
+use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::helpers::generated::bpf_xdp_adjust_tail;
+use aya_ebpf::programs::XdpContext;
+use forwarder_common::abi::Adjacency;
+use forwarder_common::checksum;
+use network_types::eth::EthHdr;
+use network_types::ip::Ipv4Hdr;
+
+use crate::parse::{header, word};
+
+/// Bytes an Ethernet frame is padded to, without its check sequence.
+pub const MINIMUM_FRAME: u32 = 60;
+
+/// Cuts what follows the IP packet. False where the driver cannot; the frame
+/// is then unchanged.
+#[inline(always)]
+pub fn trim(ctx: &XdpContext, excess: u32) -> bool {
+    let ctx: *mut xdp_md = ctx.ctx;
+    // SAFETY: the context is the one this program was called with. All packet
+    // pointers are void after this; `forward_to` derives its own.
+    unsafe { bpf_xdp_adjust_tail(ctx, -(excess as i32)) == 0 }
+}
+
+/// TTL − 1, checksum (RFC 1624), MAC addresses. False only where the headers
+/// are not within the first buffer, which `parse` has ruled out.
+#[inline(always)]
+pub fn forward_to(ctx: &XdpContext, adjacency: &Adjacency) -> bool {
+    let Some(eth) = header::<(EthHdr, Ipv4Hdr)>(ctx, 0) else {
+        return false;
+    };
+    // SAFETY: `header` has checked 34 bytes. Words are written unaligned where
+    // the frame is, see `parse::word`.
+    unsafe {
+        let base = eth as *mut u8;
+        let ttl_protocol = base.add(EthHdr::LEN + 8) as *mut u16;
+        let check = base.add(EthHdr::LEN + 10) as *mut u16;
+        let old = word(ttl_protocol);
+        // TTL is the first byte of the word: the low one on little endian.
+        let new = if cfg!(target_endian = "little") {
+            old - 1
+        } else {
+            old - 0x100
+        };
+        core::ptr::write_volatile(check, checksum::update(word(check), old, new));
+        core::ptr::write_volatile(ttl_protocol, new);
+        let to = base as *mut u32;
+        let from = adjacency as *const Adjacency as *const u32;
+        core::ptr::write_volatile(to, *from);
+        core::ptr::write_volatile(to.add(1), *from.add(1));
+        core::ptr::write_volatile(to.add(2), *from.add(2));
+    }
+    true
+}

@@ -1,0 +1,110 @@
+//! Ends a packet: counts it under one reason, limits what goes up, and tells
+//! the daemon of what it should look at.
+
+use core::hint::black_box;
+
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use forwarder_common::abi::{Counter, CounterRow, Event, PuntState};
+use forwarder_common::reason::{PuntClass, Reason};
+
+use crate::maps;
+
+/// The counter row of a port on this CPU. `None` only for a number out of
+/// range, which no table entry holds.
+#[inline(always)]
+pub fn row(number: u32) -> Option<&'static mut CounterRow> {
+    let pointer = maps::COUNTERS.get_ptr_mut(number)?;
+    // SAFETY: a per-CPU value; XDP programs do not preempt one another on it.
+    Some(unsafe { &mut *pointer })
+}
+
+#[inline(always)]
+pub fn count(row: &mut CounterRow, reason: u32, packets: u64, bytes: u64) {
+    // Hidden from LLVM: it knows the range of `Reason` and would drop the mask
+    // that the verifier wants to see.
+    let index = black_box(reason) as usize & (Reason::ROW - 1);
+    // SAFETY: masked to the row's length.
+    let counter: &mut Counter = unsafe { row.reasons.get_unchecked_mut(index) };
+    counter.packets += packets;
+    counter.bytes += bytes;
+}
+
+/// The packet was accepted by the egress port.
+#[inline(always)]
+pub fn forwarded(row: &mut CounterRow, bytes: u32) -> u32 {
+    let counter = &mut row.reasons[Reason::Forwarded as usize];
+    counter.packets += 1;
+    counter.bytes += u64::from(bytes);
+    XDP_REDIRECT
+}
+
+/// The packet ends here.
+#[inline(always)]
+pub fn dropped(row: &mut CounterRow, reason: u32, bytes: u32) -> u32 {
+    count(row, reason, 1, u64::from(bytes));
+    XDP_DROP
+}
+
+/// The packet goes up unchanged, for a reason without a limit.
+#[inline(always)]
+pub fn up(row: &mut CounterRow, reason: u32, bytes: u32) -> u32 {
+    count(row, reason, 1, u64::from(bytes));
+    XDP_PASS
+}
+
+/// The packet goes up unchanged if its class has credit left.
+#[inline(always)]
+pub fn up_limited(row: &mut CounterRow, reason: Reason, class: PuntClass, bytes: u32) -> u32 {
+    if take_credit(class as u32) {
+        up(row, reason as u32, bytes)
+    } else {
+        dropped(row, Reason::PuntLimited as u32, bytes)
+    }
+}
+
+/// A token bucket kept as one virtual time (GCRA, ITU-T I.371): a packet
+/// conforms while that time is at most the burst ahead of the clock.
+#[inline(never)]
+pub fn take_credit(slot: u32) -> bool {
+    let Some(limit) = maps::PUNT_LIMIT.get(slot) else {
+        return true;
+    };
+    if limit.cost_ns == 0 {
+        return true;
+    }
+    let Some(state) = maps::PUNT_STATE.get_ptr_mut(slot) else {
+        return true;
+    };
+    // SAFETY: a per-CPU value.
+    let state: &mut PuntState = unsafe { &mut *state };
+    // SAFETY: no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let tat = if state.tat_ns > now {
+        state.tat_ns
+    } else {
+        now
+    };
+    if tat - now > limit.burst_ns {
+        return false;
+    }
+    state.tat_ns = tat + limit.cost_ns;
+    true
+}
+
+/// Tells the daemon of a miss or an unresolved next hop; rate-limited, and
+/// lost without harm when the ring is full.
+#[inline(never)]
+pub fn event(reason: u32, ifindex: u32, source_be: u32, destination_be: u32) {
+    if !take_credit(PuntClass::EVENT_SLOT) {
+        return;
+    }
+    let event = Event {
+        reason,
+        ifindex,
+        destination_be: [destination_be, 0, 0, 0],
+        source_be: [source_be, 0, 0, 0],
+    };
+    // A full ring means that the daemon is behind; the packet itself is counted.
+    let _ = maps::EVENTS.output::<Event>(event, 0);
+}

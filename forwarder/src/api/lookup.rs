@@ -1,0 +1,78 @@
+//! Whether the fast path and the kernel would do the same with a packet.
+
+use std::net::Ipv4Addr;
+
+use super::model::{KernelAnswer, Lookup, Route, XdpAnswer};
+
+/// Puts the three answers side by side and names what differs.
+///
+/// A packet that goes up is the kernel's to route, so the two cannot differ; a
+/// drop agrees with the kernel's types that drop.
+pub fn compare(
+    address: Ipv4Addr,
+    rib: Option<Route>,
+    kernel: KernelAnswer,
+    xdp: XdpAnswer,
+) -> Lookup {
+    let difference = difference(&kernel, &xdp);
+    Lookup {
+        address,
+        rib,
+        kernel,
+        xdp,
+        agree: difference.is_none(),
+        difference,
+    }
+}
+
+fn difference(kernel: &KernelAnswer, xdp: &XdpAnswer) -> Option<String> {
+    let agree = match xdp.verdict.as_str() {
+        "forward" => {
+            // A host on the link: the fast path names it, the kernel names none.
+            let same_router = kernel.via == xdp.via || kernel.via.is_none();
+            kernel.kind == "unicast" && kernel.dev == xdp.dev && same_router
+        }
+        "drop" => matches!(
+            kernel.kind.as_str(),
+            "blackhole" | "unreachable" | "prohibit"
+        ),
+        _ => true,
+    };
+    (!agree).then(|| {
+        format!(
+            "the fast path would {}, the kernel: {}",
+            xdp_words(xdp),
+            kernel_words(kernel)
+        )
+    })
+}
+
+/// The fast path's answer for people.
+pub fn xdp_words(answer: &XdpAnswer) -> String {
+    match answer.verdict.as_str() {
+        "forward" => format!("forward{}", way(answer.via, answer.dev.as_deref())),
+        "up" => format!("hand up to the kernel ({})", answer.reason),
+        verdict => format!("{verdict} ({})", answer.reason),
+    }
+}
+
+/// The kernel's answer for people.
+pub fn kernel_words(answer: &KernelAnswer) -> String {
+    let kind = if answer.kind == "none" {
+        "no route"
+    } else {
+        &answer.kind
+    };
+    format!("{kind}{}", way(answer.via, answer.dev.as_deref()))
+}
+
+fn way(via: Option<Ipv4Addr>, dev: Option<&str>) -> String {
+    let mut text = String::new();
+    if let Some(via) = via {
+        text.push_str(&format!(" via {via}"));
+    }
+    if let Some(dev) = dev {
+        text.push_str(&format!(" dev {dev}"));
+    }
+    text
+}

@@ -1,0 +1,483 @@
+//! The shapes of the API's answers. They are a contract: `docs/api.md` lists
+//! them, tests pin every key, and a change is in the changelog.
+//!
+//! Numbers are numbers, times are seconds, addresses and prefixes are strings.
+//! A value that does not apply is `null`, never left out.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+/// Implements what every shape needs.
+macro_rules! shapes {
+    ($($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* })*) => { $(
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        pub struct $name { $($body)* }
+    )* };
+}
+
+shapes! {
+    /// `GET /v1/status`.
+    pub struct Status {
+        /// The program's version.
+        pub version: String,
+        /// The instance's name.
+        pub instance: String,
+        /// The daemon's process.
+        pub pid: u32,
+        /// Seconds since it started.
+        pub uptime: u64,
+        /// The configuration file.
+        pub config: String,
+        /// The fast path's lookup, "lpm-trie".
+        pub engine: String,
+        /// How far each sink has followed the RIB.
+        pub generation: Generation,
+        /// What makes packets take the slow path, or routes be missing; empty is
+        /// good.
+        pub degraded: Vec<Degraded>,
+        /// How many ports there are, by mode.
+        pub ports: PortSummary,
+        /// How many routes there are.
+        pub routes: RouteSummary,
+        /// RIP, `null` where it is off.
+        pub rip: Option<RipSummary>,
+        /// The netlink sockets' losses.
+        pub netlink: NetlinkSummary,
+    }
+
+    /// How far the RIB and its sinks are. A sink that is off has nothing to
+    /// follow: its number is the RIB's.
+    pub struct Generation {
+        /// Changes with each start of the daemon.
+        pub epoch: u64,
+        /// Batches of changes since then.
+        pub rib: u64,
+        /// The last one that is in the kernel's table.
+        pub kernel: u64,
+        /// The last one that is in the fast path's maps.
+        pub xdp: u64,
+        /// The last one that RIP has been told of.
+        pub rip: u64,
+    }
+
+    /// Why the fast path does less than it could.
+    pub struct Degraded {
+        /// "netfilter", "rules", "xfrm", "tc", "fib-full" and the like.
+        pub reason: String,
+        /// What exactly, in words.
+        pub detail: String,
+    }
+
+    /// Ports by mode.
+    pub struct PortSummary {
+        /// Attached by their drivers.
+        pub native: u32,
+        /// In the generic hook.
+        pub generic: u32,
+        /// Chosen as ports, but without the program.
+        pub none: u32,
+    }
+
+    /// Prefixes of the main table.
+    pub struct RouteSummary {
+        /// That have at least one source.
+        pub prefixes: u64,
+        /// Selected ones by source.
+        pub selected: BTreeMap<String, u64>,
+        /// Ours that are in the kernel's table.
+        pub kernel: u64,
+        /// Ours that should be there and are not.
+        pub kernel_missing: u64,
+        /// In the fast path's maps.
+        pub xdp: u64,
+    }
+
+    /// RIP at a glance.
+    pub struct RipSummary {
+        /// Interfaces it runs on.
+        pub interfaces: u32,
+        /// Neighbours heard.
+        pub neighbors: u32,
+        /// Destinations learnt.
+        pub routes: u64,
+        /// Datagrams lost because the receive buffers were full.
+        pub socket_drops: u64,
+    }
+
+    /// Netlink's troubles, each of them repaired by reading everything again.
+    pub struct NetlinkSummary {
+        /// Times that notifications were lost.
+        pub overruns: u64,
+        /// Messages that could not be understood.
+        pub undecodable: u64,
+    }
+
+    /// An element of `GET /v1/routes`: what one source offers for one prefix.
+    pub struct Route {
+        /// "main", "local" or a number.
+        pub table: String,
+        /// The destination.
+        pub prefix: Ipv4Net,
+        /// Whether packets go by this one.
+        pub selected: bool,
+        /// "connected", "static", "rip", "kernel-bgp", "kernel-66".
+        pub source: String,
+        /// Who put it there: "forwarder", "kernel", or the protocol's name.
+        pub owner: String,
+        /// Administrative distance.
+        pub distance: u8,
+        /// The protocol's metric.
+        pub metric: u32,
+        /// Route tag.
+        pub tag: u32,
+        /// Seconds since it last changed.
+        pub age: u64,
+        /// Its type where it is not unicast ("blackhole", …), "onlink",
+        /// "linkdown".
+        pub flags: Vec<String>,
+        /// Why it is or is not selected, or why it is not in the kernel.
+        pub reason: String,
+        /// The ways out; empty for types that have none.
+        pub nexthops: Vec<RouteNexthop>,
+        /// Where it has arrived.
+        pub installed: Installed,
+    }
+
+    /// A way out of a route.
+    pub struct RouteNexthop {
+        /// The router; `null` = on the link.
+        pub via: Option<Ipv4Addr>,
+        /// The interface; `null` = not resolved yet.
+        pub dev: Option<String>,
+        /// Share of the traffic.
+        pub weight: u16,
+        /// Whether it can be used.
+        pub resolved: bool,
+    }
+
+    /// Where a route has arrived.
+    pub struct Installed {
+        /// In the kernel's table.
+        pub kernel: bool,
+        /// In the fast path's.
+        pub xdp: bool,
+    }
+
+    /// `GET /v1/lookup?address=A`: who would do what with a packet to A.
+    pub struct Lookup {
+        /// A.
+        pub address: Ipv4Addr,
+        /// The RIB's winner; `null` = no route.
+        pub rib: Option<Route>,
+        /// The kernel's choice (`ip route get`).
+        pub kernel: KernelAnswer,
+        /// The fast path's.
+        pub xdp: XdpAnswer,
+        /// Whether fast path and kernel agree; handing up is agreeing.
+        pub agree: bool,
+        /// What differs, in words.
+        pub difference: Option<String>,
+    }
+
+    /// What the kernel would do.
+    pub struct KernelAnswer {
+        /// "unicast", "local", "blackhole", "unreachable", "prohibit", … or
+        /// "none".
+        pub kind: String,
+        /// The router.
+        pub via: Option<Ipv4Addr>,
+        /// The interface.
+        pub dev: Option<String>,
+    }
+
+    /// What the fast path would do.
+    pub struct XdpAnswer {
+        /// "forward", "up" or "drop".
+        pub verdict: String,
+        /// The counter it would count under.
+        pub reason: String,
+        /// The longest prefix that matches.
+        pub prefix: Option<Ipv4Net>,
+        /// The router, where it forwards.
+        pub via: Option<Ipv4Addr>,
+        /// The interface, where it forwards.
+        pub dev: Option<String>,
+    }
+
+    /// An element of `GET /v1/interfaces`.
+    pub struct Interface {
+        /// Its name.
+        pub name: String,
+        /// Its number.
+        pub ifindex: u32,
+        /// How the XDP program is attached.
+        pub mode: Mode,
+        /// Why not natively, or not at all.
+        pub reason: Option<String>,
+        /// Which program: "frags" (multi-buffer) or "plain".
+        pub program: Option<String>,
+        /// Its link-layer address.
+        pub mac: Option<String>,
+        /// Its MTU.
+        pub mtu: u32,
+        /// Switched on.
+        pub up: bool,
+        /// Has carrier.
+        pub carrier: bool,
+        /// Whether frames can be redirected to it.
+        pub can_redirect: bool,
+        /// The counter under which everything received here goes up.
+        pub hands_up: Option<String>,
+        /// `net.ipv4.conf.NAME.forwarding`.
+        pub forwarding: bool,
+        /// "veth", "bridge", "vlan", …; empty for hardware.
+        pub kind: String,
+        /// Its IPv4 addresses with their prefix lengths.
+        pub addresses: Vec<String>,
+    }
+
+    /// An element of `GET /v1/neighbors`: a link's other end.
+    pub struct Neighbor {
+        /// Its address.
+        pub address: Ipv4Addr,
+        /// Our interface.
+        pub interface: String,
+        /// Its link-layer address.
+        pub mac: Option<String>,
+        /// "usable", "resolving" or "failed".
+        pub state: String,
+        /// Whether the kernel keeps it resolved for us.
+        pub managed: bool,
+        /// The adjacency that forwards to it.
+        pub adjacency: Option<u32>,
+        /// Seconds since the fast path last sent to it.
+        pub idle: Option<u64>,
+    }
+
+    /// An element of `GET /v1/nexthops`: what prefixes point at.
+    pub struct Nexthop {
+        /// Its number in the maps.
+        pub id: u32,
+        /// "forward", "up", "drop", or "resolve" (up, and the neighbour is asked
+        /// for).
+        pub kind: String,
+        /// The counter, for "up" and "drop".
+        pub reason: Option<String>,
+        /// The router or host.
+        pub via: Option<Ipv4Addr>,
+        /// The interface.
+        pub dev: Option<String>,
+        /// The neighbour's link-layer address, for "forward".
+        pub mac: Option<String>,
+        /// Largest packet, for "forward".
+        pub mtu: Option<u32>,
+        /// The adjacency's number, for "forward".
+        pub adjacency: Option<u32>,
+        /// How many prefixes use it.
+        pub prefixes: u64,
+    }
+
+    /// `GET /v1/counters`.
+    pub struct Counters {
+        /// By port.
+        pub interfaces: Vec<InterfaceCounters>,
+        /// Packets of all ports by reason; every reason is there.
+        pub reasons: BTreeMap<String, u64>,
+    }
+
+    /// What the program did on one port.
+    pub struct InterfaceCounters {
+        /// Its name.
+        pub name: String,
+        /// Its number.
+        pub ifindex: u32,
+        /// How the program is attached.
+        pub mode: Mode,
+        /// Packets that the program saw.
+        pub rx_packets: u64,
+        /// Their bytes, link-layer header included.
+        pub rx_bytes: u64,
+        /// Of these, redirected to another port.
+        pub forwarded_packets: u64,
+        /// Their bytes.
+        pub forwarded_bytes: u64,
+        /// Of these, handed up to the kernel.
+        pub passed: u64,
+        /// Of these, dropped.
+        pub dropped: u64,
+    }
+
+    /// `GET /v1/fib`.
+    pub struct Fib {
+        /// "lpm-trie".
+        pub engine: String,
+        /// Prefixes of routes.
+        pub prefixes: u64,
+        /// Prefixes of neighbours on connected networks.
+        pub host_routes: u64,
+        /// Next-hop numbers in use.
+        pub nexthops: u64,
+        /// Adjacencies in use.
+        pub adjacencies: u64,
+        /// Our own addresses.
+        pub own_addresses: u64,
+        /// Prefixes that go up because a table is full.
+        pub overflow: u64,
+        /// Memory of the maps.
+        pub bytes: u64,
+    }
+
+    /// An element of `GET /v1/rip/interfaces`.
+    pub struct RipInterface {
+        /// Its name.
+        pub name: String,
+        /// Its number.
+        pub ifindex: u32,
+        /// Sends nothing by multicast.
+        pub passive: bool,
+        /// The version that is sent.
+        pub version: u8,
+        /// Added to the metric of what is learnt here.
+        pub cost: u8,
+        /// "simple", "poison" or "off".
+        pub split_horizon: String,
+        /// Seconds until the next periodic update.
+        pub next_update: Option<u64>,
+        /// Neighbours heard here.
+        pub neighbors: u32,
+        /// Datagrams received.
+        pub received: u64,
+        /// Datagrams sent.
+        pub sent: u64,
+        /// Datagrams lost because the receive buffer was full.
+        pub socket_drops: u64,
+        /// Bytes of the receive buffer.
+        pub receive_buffer: u64,
+    }
+
+    /// An element of `GET /v1/rip/neighbors`.
+    pub struct RipNeighbor {
+        /// Its address.
+        pub address: Ipv4Addr,
+        /// Our interface.
+        pub interface: String,
+        /// The version it speaks.
+        pub version: u8,
+        /// Seconds since it was last heard.
+        pub last_seen: u64,
+        /// Routes that it offers.
+        pub routes: u64,
+        /// Packets that were refused.
+        pub bad_packets: u64,
+        /// Entries that were refused.
+        pub bad_routes: u64,
+        /// How its packets are authenticated; `null` = not.
+        pub auth: Option<String>,
+    }
+
+    /// An element of `GET /v1/rip/routes`: an offer for a destination.
+    pub struct RipRoute {
+        /// The destination.
+        pub prefix: Ipv4Net,
+        /// "learnt", "interface" (a network of our own) or "redistributed".
+        pub origin: String,
+        /// Whether it is the best offer.
+        pub selected: bool,
+        /// 1 to 16; 16 = unreachable, and announced so until it is forgotten.
+        pub metric: u8,
+        /// Route tag.
+        pub tag: u16,
+        /// Where packets go.
+        pub via: Option<Ipv4Addr>,
+        /// Who offers it.
+        pub neighbor: Option<Ipv4Addr>,
+        /// Where it was heard.
+        pub interface: Option<String>,
+        /// Seconds until it times out, or is forgotten where the metric is 16.
+        pub expires: Option<u64>,
+    }
+
+    /// An element of `GET /v1/rip/errors`: one reason to refuse something.
+    pub struct RipError {
+        /// The reason, "metric-too-large".
+        pub reason: String,
+        /// What was lost: "packet" or "entry".
+        pub scope: String,
+        /// How often.
+        pub count: u64,
+        /// When and where it last happened.
+        pub last: Option<RipErrorOccurrence>,
+    }
+
+    /// Where something was refused.
+    pub struct RipErrorOccurrence {
+        /// Seconds ago.
+        pub age: u64,
+        /// The interface.
+        pub interface: String,
+        /// Whose packet it was.
+        pub address: Ipv4Addr,
+    }
+
+    /// The answer to a command.
+    pub struct Done {
+        /// What was done.
+        pub message: String,
+    }
+
+    /// The answer with a status other than 2xx.
+    pub struct Failure {
+        /// What was tried and what went wrong.
+        pub error: String,
+        /// What to do about it.
+        pub hint: Option<String>,
+    }
+
+    /// Body of `POST /v1/rip/request`.
+    pub struct RipRequest {
+        /// The interface to ask on.
+        pub interface: String,
+    }
+}
+
+/// How the XDP program is attached to a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// By the driver.
+    Native,
+    /// In the kernel's generic hook.
+    Generic,
+    /// Not at all.
+    None,
+}
+
+impl Mode {
+    /// As in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Native => "native",
+            Mode::Generic => "generic",
+            Mode::None => "none",
+        }
+    }
+}
+
+/// Body of `POST /v1/rip/clear`: `{"clear": "neighbor", "address": "192.0.2.2"}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "clear", rename_all = "kebab-case")]
+pub enum RipClear {
+    /// Forget a neighbour and all that it offered.
+    Neighbor {
+        /// Its address.
+        address: Ipv4Addr,
+    },
+    /// Forget all that was learnt, and ask for it again.
+    Routes,
+    /// Set the counters to zero.
+    Counters,
+}

@@ -1,0 +1,234 @@
+//! One value of each shape, with something in every field.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use forwarder_common::abi::{Counter, CounterRow};
+use forwarder_common::reason::Reason;
+
+use crate::api::counters::PortCounters;
+use crate::api::model::*;
+
+pub(crate) fn status() -> Status {
+    Status {
+        version: "0.1.0".into(),
+        instance: "default".into(),
+        pid: 4711,
+        uptime: 3723,
+        config: "/etc/forwarder/forwarder.toml".into(),
+        engine: "lpm-trie".into(),
+        generation: Generation {
+            epoch: 7,
+            rib: 42,
+            kernel: 42,
+            xdp: 41,
+            rip: 42,
+        },
+        degraded: vec![Degraded {
+            reason: "netfilter".into(),
+            detail: "table inet filter, chain forward".into(),
+        }],
+        ports: PortSummary {
+            native: 2,
+            generic: 1,
+            none: 0,
+        },
+        routes: RouteSummary {
+            prefixes: 10_005,
+            selected: BTreeMap::from([("connected".into(), 3), ("rip".into(), 10_000)]),
+            kernel: 10_000,
+            kernel_missing: 0,
+            xdp: 10_003,
+        },
+        rip: Some(RipSummary {
+            interfaces: 2,
+            neighbors: 1,
+            routes: 10_000,
+            socket_drops: 0,
+        }),
+        netlink: NetlinkSummary {
+            overruns: 0,
+            undecodable: 0,
+        },
+    }
+}
+
+pub(crate) fn route() -> Route {
+    Route {
+        table: "main".into(),
+        prefix: "198.51.100.0/24".parse().unwrap(),
+        selected: true,
+        source: "rip".into(),
+        owner: "forwarder".into(),
+        distance: 120,
+        metric: 2,
+        tag: 0,
+        age: 62,
+        flags: vec![],
+        reason: "selected".into(),
+        nexthops: vec![RouteNexthop {
+            via: Some(Ipv4Addr::new(192, 0, 2, 1)),
+            dev: Some("eth1".into()),
+            weight: 1,
+            resolved: true,
+        }],
+        installed: Installed {
+            kernel: true,
+            xdp: true,
+        },
+    }
+}
+
+pub(crate) fn lookup() -> Lookup {
+    let (via, dev) = (Some(Ipv4Addr::new(192, 0, 2, 1)), Some("eth1".to_owned()));
+    crate::api::lookup::compare(
+        Ipv4Addr::new(198, 51, 100, 7),
+        Some(route()),
+        KernelAnswer {
+            kind: "unicast".into(),
+            via,
+            dev: dev.clone(),
+        },
+        XdpAnswer {
+            verdict: "forward".into(),
+            reason: "forwarded".into(),
+            prefix: Some("198.51.100.0/24".parse().unwrap()),
+            via,
+            dev,
+        },
+    )
+}
+
+pub(crate) fn interface() -> Interface {
+    Interface {
+        name: "eth1".into(),
+        ifindex: 3,
+        mode: Mode::Native,
+        reason: None,
+        program: Some("frags".into()),
+        mac: Some("02:00:00:00:00:01".into()),
+        mtu: 1500,
+        up: true,
+        carrier: true,
+        can_redirect: true,
+        hands_up: None,
+        forwarding: true,
+        kind: String::new(),
+        addresses: vec!["192.0.2.2/24".into()],
+    }
+}
+
+pub(crate) fn neighbor() -> Neighbor {
+    Neighbor {
+        address: Ipv4Addr::new(192, 0, 2, 1),
+        interface: "eth1".into(),
+        mac: Some("02:00:00:00:00:02".into()),
+        state: "usable".into(),
+        managed: true,
+        adjacency: Some(0),
+        idle: Some(3),
+    }
+}
+
+pub(crate) fn nexthop() -> Nexthop {
+    Nexthop {
+        id: 12,
+        kind: "forward".into(),
+        reason: None,
+        via: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        dev: Some("eth1".into()),
+        mac: Some("02:00:00:00:00:02".into()),
+        mtu: Some(1500),
+        adjacency: Some(0),
+        prefixes: 10_000,
+    }
+}
+
+pub(crate) fn port_counters() -> PortCounters {
+    let mut row = CounterRow::default();
+    let mut set = |reason: Reason, packets, bytes| {
+        row.reasons[reason as usize] = Counter { packets, bytes };
+    };
+    set(Reason::Forwarded, 1_000_000, 64_000_000);
+    set(Reason::NoRoute, 20, 1200);
+    set(Reason::NotIp, 3, 180);
+    set(Reason::BadChecksum, 5, 300);
+    set(Reason::PuntLimited, 2, 120);
+    set(Reason::TxDrop, 9, 540);
+    PortCounters {
+        name: "eth1".into(),
+        ifindex: 3,
+        mode: Mode::Native,
+        row,
+    }
+}
+
+pub(crate) fn fib() -> Fib {
+    Fib {
+        engine: "lpm-trie".into(),
+        prefixes: 10_003,
+        host_routes: 4,
+        nexthops: 9,
+        adjacencies: 2,
+        own_addresses: 3,
+        overflow: 0,
+        bytes: 12_345_678,
+    }
+}
+
+pub(crate) fn rip_interface() -> RipInterface {
+    RipInterface {
+        name: "eth1".into(),
+        ifindex: 3,
+        passive: false,
+        version: 2,
+        cost: 1,
+        split_horizon: "poison".into(),
+        next_update: Some(17),
+        neighbors: 1,
+        received: 412,
+        sent: 98,
+        socket_drops: 0,
+        receive_buffer: 8 << 20,
+    }
+}
+
+pub(crate) fn rip_neighbor() -> RipNeighbor {
+    RipNeighbor {
+        address: Ipv4Addr::new(192, 0, 2, 1),
+        interface: "eth1".into(),
+        version: 2,
+        last_seen: 12,
+        routes: 10_000,
+        bad_packets: 1,
+        bad_routes: 0,
+        auth: None,
+    }
+}
+
+pub(crate) fn rip_route() -> RipRoute {
+    RipRoute {
+        prefix: "198.51.100.0/24".parse().unwrap(),
+        origin: "learnt".into(),
+        selected: true,
+        metric: 2,
+        tag: 0,
+        via: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        neighbor: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        interface: Some("eth1".into()),
+        expires: Some(170),
+    }
+}
+
+pub(crate) fn rip_error() -> RipError {
+    RipError {
+        reason: "metric-too-large".into(),
+        scope: "entry".into(),
+        count: 3,
+        last: Some(RipErrorOccurrence {
+            age: 5,
+            interface: "eth1".into(),
+            address: Ipv4Addr::new(192, 0, 2, 1),
+        }),
+    }
+}

@@ -1,0 +1,85 @@
+use std::net::Ipv4Addr;
+
+use crate::api::lookup::compare;
+use crate::api::model::{KernelAnswer, XdpAnswer};
+
+fn kernel(kind: &str, via: Option<u8>, dev: Option<&str>) -> KernelAnswer {
+    KernelAnswer {
+        kind: kind.into(),
+        via: via.map(router),
+        dev: dev.map(Into::into),
+    }
+}
+
+fn xdp(verdict: &str, via: Option<u8>, dev: Option<&str>) -> XdpAnswer {
+    XdpAnswer {
+        verdict: verdict.into(),
+        reason: "no-route".into(),
+        prefix: None,
+        via: via.map(router),
+        dev: dev.map(Into::into),
+    }
+}
+
+fn router(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(192, 0, 2, last)
+}
+
+#[track_caller]
+fn check(kernel: KernelAnswer, xdp: XdpAnswer, agree: bool) {
+    let lookup = compare(Ipv4Addr::new(10, 0, 0, 1), None, kernel, xdp);
+    assert_eq!(lookup.agree, agree, "{lookup:?}");
+    assert_eq!(lookup.difference.is_none(), agree);
+}
+
+#[test]
+fn handing_up_agrees_with_everything() {
+    check(
+        kernel("unicast", Some(1), Some("eth1")),
+        xdp("up", None, None),
+        true,
+    );
+    check(kernel("none", None, None), xdp("up", None, None), true);
+    check(
+        kernel("local", None, Some("lo")),
+        xdp("up", None, None),
+        true,
+    );
+}
+
+#[test]
+fn forwarding_agrees_with_the_same_way_only() {
+    let forward = || xdp("forward", Some(1), Some("eth1"));
+    check(kernel("unicast", Some(1), Some("eth1")), forward(), true);
+    check(kernel("unicast", Some(2), Some("eth1")), forward(), false);
+    check(kernel("unicast", Some(1), Some("eth2")), forward(), false);
+    check(kernel("unicast", None, Some("eth1")), forward(), true);
+    check(kernel("none", None, None), forward(), false);
+    check(kernel("local", None, Some("lo")), forward(), false);
+}
+
+#[test]
+fn a_drop_agrees_with_types_that_drop() {
+    for kind in ["blackhole", "unreachable", "prohibit"] {
+        check(kernel(kind, None, None), xdp("drop", None, None), true);
+    }
+    check(
+        kernel("unicast", Some(1), Some("eth1")),
+        xdp("drop", None, None),
+        false,
+    );
+}
+
+#[test]
+fn the_difference_is_said_in_words() {
+    let lookup = compare(
+        Ipv4Addr::new(10, 0, 0, 1),
+        None,
+        kernel("none", None, None),
+        xdp("forward", Some(1), Some("eth1")),
+    );
+    assert_eq!(
+        lookup.difference.unwrap(),
+        "the fast path would forward via 192.0.2.1 dev eth1, the kernel: no route"
+    );
+}

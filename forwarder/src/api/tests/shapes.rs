@@ -1,0 +1,254 @@
+//! Every key of every shape. Who changes one changes a contract: say so in
+//! CHANGELOG.md.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::fixtures;
+use crate::api::counters::summarize;
+use crate::api::model::{Failure, RipClear, RipRequest};
+
+fn value(shape: &impl Serialize) -> Value {
+    serde_json::to_value(shape).unwrap()
+}
+
+#[test]
+fn status() {
+    let expected = json!({
+        "version": "0.1.0",
+        "instance": "default",
+        "pid": 4711,
+        "uptime": 3723,
+        "config": "/etc/forwarder/forwarder.toml",
+        "engine": "lpm-trie",
+        "generation": { "epoch": 7, "rib": 42, "kernel": 42, "xdp": 41, "rip": 42 },
+        "degraded": [{ "reason": "netfilter", "detail": "table inet filter, chain forward" }],
+        "ports": { "native": 2, "generic": 1, "none": 0 },
+        "routes": {
+            "prefixes": 10005,
+            "selected": { "connected": 3, "rip": 10000 },
+            "kernel": 10000,
+            "kernel_missing": 0,
+            "xdp": 10003,
+        },
+        "rip": { "interfaces": 2, "neighbors": 1, "routes": 10000, "socket_drops": 0 },
+        "netlink": { "overruns": 0, "undecodable": 0 },
+    });
+    assert_eq!(value(&fixtures::status()), expected);
+}
+
+fn route_json() -> Value {
+    json!({
+        "table": "main",
+        "prefix": "198.51.100.0/24",
+        "selected": true,
+        "source": "rip",
+        "owner": "forwarder",
+        "distance": 120,
+        "metric": 2,
+        "tag": 0,
+        "age": 62,
+        "flags": [],
+        "reason": "selected",
+        "nexthops": [{ "via": "192.0.2.1", "dev": "eth1", "weight": 1, "resolved": true }],
+        "installed": { "kernel": true, "xdp": true },
+    })
+}
+
+#[test]
+fn route() {
+    assert_eq!(value(&fixtures::route()), route_json());
+}
+
+#[test]
+fn lookup() {
+    let expected = json!({
+        "address": "198.51.100.7",
+        "rib": route_json(),
+        "kernel": { "kind": "unicast", "via": "192.0.2.1", "dev": "eth1" },
+        "xdp": {
+            "verdict": "forward",
+            "reason": "forwarded",
+            "prefix": "198.51.100.0/24",
+            "via": "192.0.2.1",
+            "dev": "eth1",
+        },
+        "agree": true,
+        "difference": null,
+    });
+    assert_eq!(value(&fixtures::lookup()), expected);
+}
+
+#[test]
+fn interface() {
+    let expected = json!({
+        "name": "eth1",
+        "ifindex": 3,
+        "mode": "native",
+        "reason": null,
+        "program": "frags",
+        "mac": "02:00:00:00:00:01",
+        "mtu": 1500,
+        "up": true,
+        "carrier": true,
+        "can_redirect": true,
+        "hands_up": null,
+        "forwarding": true,
+        "kind": "",
+        "addresses": ["192.0.2.2/24"],
+    });
+    assert_eq!(value(&fixtures::interface()), expected);
+}
+
+#[test]
+fn neighbor() {
+    let expected = json!({
+        "address": "192.0.2.1",
+        "interface": "eth1",
+        "mac": "02:00:00:00:00:02",
+        "state": "usable",
+        "managed": true,
+        "adjacency": 0,
+        "idle": 3,
+    });
+    assert_eq!(value(&fixtures::neighbor()), expected);
+}
+
+#[test]
+fn nexthop() {
+    let expected = json!({
+        "id": 12,
+        "kind": "forward",
+        "reason": null,
+        "via": "192.0.2.1",
+        "dev": "eth1",
+        "mac": "02:00:00:00:00:02",
+        "mtu": 1500,
+        "adjacency": 0,
+        "prefixes": 10000,
+    });
+    assert_eq!(value(&fixtures::nexthop()), expected);
+}
+
+/// Received is what the program saw: forwarded, up and dropped. What was lost at
+/// the way out came in elsewhere.
+#[test]
+fn counters() {
+    let counters = value(&summarize(&[fixtures::port_counters()]));
+    let expected = json!([{
+        "name": "eth1",
+        "ifindex": 3,
+        "mode": "native",
+        "rx_packets": 1_000_030,
+        "rx_bytes": 64_001_800,
+        "forwarded_packets": 1_000_000,
+        "forwarded_bytes": 64_000_000,
+        "passed": 23,
+        "dropped": 7,
+    }]);
+    assert_eq!(counters["interfaces"], expected);
+    let reasons = counters["reasons"].as_object().unwrap();
+    assert_eq!(
+        reasons.len(),
+        forwarder_common::reason::Reason::ALL.len(),
+        "zeros are shown too"
+    );
+    assert_eq!(reasons["forwarded"], 1_000_000);
+    assert_eq!(reasons["no-route"], 20);
+    assert_eq!(reasons["tx-drop"], 9);
+    assert_eq!(reasons["ttl-expired"], 0);
+    assert_eq!(counters.as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn counters_of_several_ports_add_up() {
+    let port = fixtures::port_counters();
+    let counters = summarize(&[port.clone(), port]);
+    assert_eq!(counters.reasons["forwarded"], 2_000_000);
+    assert_eq!(counters.interfaces.len(), 2);
+}
+
+#[test]
+fn fib() {
+    let expected = json!({
+        "engine": "lpm-trie",
+        "prefixes": 10003,
+        "host_routes": 4,
+        "nexthops": 9,
+        "adjacencies": 2,
+        "own_addresses": 3,
+        "overflow": 0,
+        "bytes": 12345678,
+    });
+    assert_eq!(value(&fixtures::fib()), expected);
+}
+
+#[test]
+fn rip() {
+    let expected = json!({
+        "name": "eth1",
+        "ifindex": 3,
+        "passive": false,
+        "version": 2,
+        "cost": 1,
+        "split_horizon": "poison",
+        "next_update": 17,
+        "neighbors": 1,
+        "received": 412,
+        "sent": 98,
+        "socket_drops": 0,
+        "receive_buffer": 8388608,
+    });
+    assert_eq!(value(&fixtures::rip_interface()), expected);
+    let expected = json!({
+        "address": "192.0.2.1",
+        "interface": "eth1",
+        "version": 2,
+        "last_seen": 12,
+        "routes": 10000,
+        "bad_packets": 1,
+        "bad_routes": 0,
+        "auth": null,
+    });
+    assert_eq!(value(&fixtures::rip_neighbor()), expected);
+    let expected = json!({
+        "prefix": "198.51.100.0/24",
+        "origin": "learnt",
+        "selected": true,
+        "metric": 2,
+        "tag": 0,
+        "via": "192.0.2.1",
+        "neighbor": "192.0.2.1",
+        "interface": "eth1",
+        "expires": 170,
+    });
+    assert_eq!(value(&fixtures::rip_route()), expected);
+    let expected = json!({
+        "reason": "metric-too-large",
+        "scope": "entry",
+        "count": 3,
+        "last": { "age": 5, "interface": "eth1", "address": "192.0.2.1" },
+    });
+    assert_eq!(value(&fixtures::rip_error()), expected);
+}
+
+#[test]
+fn requests() {
+    let address = std::net::Ipv4Addr::new(192, 0, 2, 1);
+    let neighbor = RipClear::Neighbor { address };
+    assert_eq!(
+        value(&neighbor),
+        json!({ "clear": "neighbor", "address": "192.0.2.1" })
+    );
+    assert_eq!(value(&RipClear::Routes), json!({ "clear": "routes" }));
+    assert_eq!(value(&RipClear::Counters), json!({ "clear": "counters" }));
+    let request = RipRequest {
+        interface: "eth1".into(),
+    };
+    assert_eq!(value(&request), json!({ "interface": "eth1" }));
+    let failure = Failure {
+        error: "x".into(),
+        hint: None,
+    };
+    assert_eq!(value(&failure), json!({ "error": "x", "hint": null }));
+}

@@ -1,0 +1,243 @@
+//! The arguments.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use ipnet::Ipv4Net;
+
+use crate::paths::{InstanceName, Paths};
+
+/// Where the configuration is unless `--config` says otherwise.
+const CONFIG_PATH: &str = "/etc/forwarder/forwarder.toml";
+
+/// Forwards IPv4 in XDP, by the routes of RIP, of the configuration and of the
+/// kernel.
+#[derive(Parser, Debug)]
+#[command(name = "forwarder", version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Which daemon, where several run on this machine.
+    #[arg(long, global = true, default_value = "default", value_name = "NAME")]
+    pub instance: InstanceName,
+
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Log more to stderr: -v debug, -vv trace. RUST_LOG has the last word.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Base directory of sockets.
+    #[arg(
+        long,
+        global = true,
+        default_value = "/run/forwarder",
+        value_name = "DIR"
+    )]
+    pub run_dir: PathBuf,
+
+    /// Base directory of BPF objects; on a bpffs.
+    #[arg(
+        long,
+        global = true,
+        default_value = "/sys/fs/bpf/forwarder",
+        value_name = "DIR"
+    )]
+    pub bpf_dir: PathBuf,
+
+    /// Base directory of what outlives a reboot.
+    #[arg(
+        long,
+        global = true,
+        default_value = "/var/lib/forwarder",
+        value_name = "DIR"
+    )]
+    pub state_dir: PathBuf,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Arguments {
+    /// The directories of the chosen instance.
+    pub fn paths(&self) -> Paths {
+        Paths::below(
+            self.instance.clone(),
+            &self.run_dir,
+            &self.bpf_dir,
+            &self.state_dir,
+        )
+    }
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the daemon in the foreground.
+    Run(RunCommand),
+    /// Show what a running daemon knows.
+    #[command(subcommand)]
+    Show(ShowCommand),
+    /// Read the configuration again; all of it is applied or nothing.
+    Reload,
+    /// Stop the daemon: its kernel routes and its XDP programs are removed.
+    Stop,
+    /// Clean up after a daemon that has crashed.
+    Detach(DetachCommand),
+    /// Tell RIP to forget or to ask.
+    #[command(subcommand)]
+    Rip(RipCommand),
+}
+
+/// `run`.
+#[derive(Args, Debug)]
+pub struct RunCommand {
+    /// The configuration file.
+    #[arg(long, short, default_value = CONFIG_PATH, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Check the configuration and exit.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `detach`.
+#[derive(Args, Debug)]
+pub struct DetachCommand {
+    /// The configuration of the daemon that crashed: it tells which kernel routes
+    /// are its own. Defaults apply where there is no such file.
+    #[arg(long, short, default_value = CONFIG_PATH, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `show`.
+#[derive(Subcommand, Debug)]
+pub enum ShowCommand {
+    /// The daemon at a glance.
+    Status,
+    /// Routes of every source; for an ADDRESS, what RIB, kernel and fast path do
+    /// with it.
+    Routes(ShowRoutesCommand),
+    /// Interfaces and how the XDP program is attached.
+    Interfaces,
+    /// Neighbours of our ports.
+    Neighbors,
+    /// The fast path's next hops.
+    Nexthops,
+    /// What became of the packets.
+    Counters(ShowCountersCommand),
+    /// The fast path's tables.
+    Fib,
+    /// RIP: its interfaces and neighbours, or one of these.
+    Rip(ShowRipCommand),
+}
+
+/// `show routes`.
+#[derive(Args, Debug)]
+pub struct ShowRoutesCommand {
+    /// Only this prefix; or who does what with this address.
+    #[arg(value_name = "PREFIX|ADDRESS")]
+    pub target: Option<RouteTarget>,
+    /// Routes of which table.
+    #[arg(long, value_enum, default_value_t = TableChoice::Main)]
+    pub table: TableChoice,
+}
+
+/// What `show routes` is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RouteTarget {
+    /// One prefix.
+    Prefix(Ipv4Net),
+    /// One destination.
+    Address(Ipv4Addr),
+}
+
+impl FromStr for RouteTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse() {
+            return Ok(RouteTarget::Address(address));
+        }
+        if text == "default" {
+            return Ok(RouteTarget::Prefix(Ipv4Net::default()));
+        }
+        let Ok(prefix) = text.parse::<Ipv4Net>() else {
+            return Err("expected an IPv4 prefix (198.51.100.0/24) or address".to_owned());
+        };
+        Ok(RouteTarget::Prefix(prefix.trunc()))
+    }
+}
+
+/// Tables of `show routes`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum TableChoice {
+    /// The one that is routed by.
+    Main,
+    /// The router's own addresses and broadcasts.
+    Local,
+    /// Every table.
+    All,
+}
+
+/// `show counters`.
+#[derive(Args, Debug)]
+pub struct ShowCountersCommand {
+    /// Show reasons that nothing was counted under, too.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `show rip`.
+#[derive(Args, Debug)]
+pub struct ShowRipCommand {
+    /// One part of it.
+    #[command(subcommand)]
+    pub part: Option<ShowRipPart>,
+}
+
+/// Parts of `show rip`.
+#[derive(Subcommand, Debug)]
+pub enum ShowRipPart {
+    /// Where RIP runs.
+    Interfaces,
+    /// Whom it hears.
+    Neighbors,
+    /// What it was offered.
+    Routes,
+    /// What it refused, and why.
+    Errors {
+        /// Show reasons that nothing was refused for, too.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// `rip`.
+#[derive(Subcommand, Debug)]
+pub enum RipCommand {
+    /// Forget something.
+    #[command(subcommand)]
+    Clear(RipClearCommand),
+    /// Ask the neighbours on an interface for their tables.
+    Request {
+        /// The interface.
+        interface: String,
+    },
+}
+
+/// `rip clear`.
+#[derive(Subcommand, Debug)]
+pub enum RipClearCommand {
+    /// Forget a neighbour and all it offered.
+    Neighbor {
+        /// Its address.
+        address: Ipv4Addr,
+    },
+    /// Forget all that was learnt, and ask for it again.
+    Routes,
+    /// Set RIP's counters to zero.
+    Counters,
+}

@@ -1,0 +1,30 @@
+//! Writing to stdout and stderr. A reader that has seen enough (`| head`) is no
+//! error.
+
+use std::io::{self, ErrorKind, Write as _};
+
+/// Writes an answer to stdout, with a newline at its end.
+///
+/// # Errors
+/// It cannot be written, for another reason than a closed pipe.
+pub(super) fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    match write(text.as_ref()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn write(text: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text)?;
+    if !text.ends_with(b"\n") && !text.is_empty() {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()
+}
+
+/// Says on stderr what went wrong: causes on the same line, hints below.
+pub(super) fn error(error: &anyhow::Error) {
+    // Nobody is left to tell where stderr is closed.
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+}

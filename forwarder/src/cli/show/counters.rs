@@ -1,0 +1,66 @@
+//! `show counters`: by port, then by reason.
+
+use forwarder_common::reason::{Reason, Verdict};
+
+use super::super::table::{Table, grouped};
+use crate::api::model::{Counters, InterfaceCounters};
+
+pub(super) fn render(counters: &Counters, all: bool) -> String {
+    format!(
+        "{}\n{}",
+        interfaces(&counters.interfaces),
+        reasons(counters, all)
+    )
+}
+
+fn interfaces(ports: &[InterfaceCounters]) -> String {
+    let mut table = Table::new(&[
+        "INTERFACE",
+        "MODE",
+        ">RECEIVED",
+        ">BYTES",
+        ">FORWARDED",
+        ">BYTES",
+        ">UP",
+        ">DROPPED",
+    ]);
+    for port in ports {
+        table.row([
+            port.name.clone(),
+            port.mode.name().to_owned(),
+            grouped(port.rx_packets),
+            grouped(port.rx_bytes),
+            grouped(port.forwarded_packets),
+            grouped(port.forwarded_bytes),
+            grouped(port.passed),
+            grouped(port.dropped),
+        ]);
+    }
+    table.render("no ports")
+}
+
+/// In the order that the program decides in, not by name.
+fn reasons(counters: &Counters, all: bool) -> String {
+    let mut table = Table::new(&["REASON", "VERDICT", ">PACKETS"]);
+    for reason in Reason::ALL {
+        let packets = counters
+            .reasons
+            .get(reason.name())
+            .copied()
+            .unwrap_or_default();
+        if packets > 0 || all {
+            let verdict = match reason.verdict() {
+                Verdict::Forwarded => "forwarded",
+                Verdict::Up => "up",
+                Verdict::Dropped => "dropped",
+                Verdict::Transmit => "lost at the way out",
+            };
+            table.row([
+                reason.name().to_owned(),
+                verdict.to_owned(),
+                grouped(packets),
+            ]);
+        }
+    }
+    table.render("no packets yet")
+}

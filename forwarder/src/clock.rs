@@ -1,0 +1,19 @@
+//! The one place that reads the monotonic clock for the core.
+
+use std::sync::OnceLock;
+use std::time::Instant as StdInstant;
+
+use forwarder_core::time::Instant;
+
+/// Now, on the core's clock: microseconds since the daemon first asked, and an
+/// hour, so that "an hour ago" exists.
+pub fn now() -> Instant {
+    static START: OnceLock<StdInstant> = OnceLock::new();
+    let elapsed = START.get_or_init(StdInstant::now).elapsed();
+    Instant::from_secs(3600) + elapsed
+}
+
+/// The same moment on tokio's clock, for sleeping until a deadline.
+pub fn deadline(at: Instant) -> tokio::time::Instant {
+    tokio::time::Instant::now() + at.since(now())
+}

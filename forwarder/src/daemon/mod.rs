@@ -1,0 +1,319 @@
+//! The daemon: opens everything, wires the tasks together, and takes them down
+//! again in the order that loses no packet.
+//!
+//! Nothing is attached or written before all that can be refused has been
+//! opened, so that a start that fails leaves nothing behind.
+
+mod backend;
+mod cleanup;
+mod reload;
+mod rip;
+mod routes;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use forwarder_core::config::{Attach, Config};
+use forwarder_core::interface::Interfaces;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::api::backend::Reply;
+use crate::api::model::Done;
+use crate::api::server;
+use crate::config_file;
+use crate::dataplane::features::Features;
+use crate::dataplane::grace::Grace;
+use crate::dataplane::keeper;
+use crate::dataplane::plane::Plane;
+use crate::dataplane::programmer::Programmer;
+use crate::dataplane::query::Query;
+use crate::dataplane::task::{DataplaneTask, Inputs};
+use crate::kernel::{
+    CHANNEL_DEPTH, ConstraintWatcher, ExporterLock, Identity, KernelWriter, Monitor,
+    MonitorConfig, MonitorOutputs, Neighbours, enable_forwarding,
+};
+use crate::paths::Paths;
+use crate::rib_task::{self, RibHandle};
+use crate::run_dir::RunDir;
+use backend::DaemonBackend;
+pub use cleanup::cleanup;
+use rip::RipControl;
+
+/// Time the kernel may take to tell its interfaces at the start.
+const FIRST_DUMP: Duration = Duration::from_secs(30);
+
+/// Questions waiting for the dataplane; API callers wait when it is full.
+const QUERIES: usize = 32;
+
+/// What `forwarder run` was asked to do.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The configuration file; read again at each reload.
+    pub config_path: PathBuf,
+    /// Where the instance keeps its things.
+    pub paths: Paths,
+}
+
+/// A command of the API for the daemon itself.
+enum Control {
+    /// Read the configuration again.
+    Reload(oneshot::Sender<Reply<Done>>),
+    /// End.
+    Stop,
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// What kept it from starting, for the person at the keyboard.
+pub async fn run(options: RunOptions) -> anyhow::Result<()> {
+    let config = Arc::new(config_file::load(&options.config_path)?);
+    let run_dir = RunDir::claim(&options.paths)?;
+    let mut signals = Signals::new()?;
+    let mut daemon = Daemon::start(&options, config, &run_dir).await?;
+    notify(&[sd_notify::NotifyState::Ready]);
+    info!("instance {} is up", options.paths.instance);
+    loop {
+        tokio::select! {
+            Some(control) = daemon.control.recv() => match control {
+                Control::Reload(reply) => drop(reply.send(daemon.reload().await)),
+                Control::Stop => break,
+            },
+            _ = signals.hangup.recv() => {
+                if let Err(error) = daemon.reload().await {
+                    error!("the configuration stays as it was: {error}");
+                }
+            }
+            _ = signals.term.recv() => break,
+            _ = signals.interrupt.recv() => break,
+        }
+    }
+    notify(&[sd_notify::NotifyState::Stopping]);
+    daemon.stop().await;
+    info!("stopped");
+    Ok(())
+}
+
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Signals {
+            term: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// systemd is told where it listens; elsewhere nothing happens.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!("systemd was not told: {error}");
+    }
+}
+
+/// The running tasks and what the daemon itself decides.
+struct Daemon {
+    options: RunOptions,
+    config: Arc<Config>,
+    interfaces: watch::Receiver<Arc<Interfaces>>,
+    rib: RibHandle,
+    dataplane: mpsc::Sender<Query>,
+    rip: RipControl,
+    control: mpsc::Receiver<Control>,
+    /// Cancelled at the end: monitor, RIB, API.
+    cancel: CancellationToken,
+    /// Cancelled before: the dataplane, which still needs them.
+    dataplane_cancel: CancellationToken,
+    dataplane_task: JoinHandle<()>,
+    keeper_task: JoinHandle<()>,
+    _lock: Option<ExporterLock>,
+}
+
+impl Daemon {
+    async fn start(
+        options: &RunOptions,
+        config: Arc<Config>,
+        run_dir: &RunDir,
+    ) -> anyhow::Result<Daemon> {
+        let lock = config.kernel.export.then(ExporterLock::take).transpose()?;
+        let identity =
+            Identity { protocol: config.kernel.protocol, metric: config.kernel.metric };
+        let writer = config.kernel.export.then(|| KernelWriter::open(identity)).transpose()?;
+        rip::check(&config)?;
+        let (plane, ring) = Plane::load(&config)?;
+        let features = Features::open().await.context("asking the kernel for XDP features")?;
+        let listener = run_dir.listen()?;
+
+        let cancel = CancellationToken::new();
+        let (route_events, route_receiver) = mpsc::channel(CHANNEL_DEPTH);
+        let (plane_events, plane_receiver) = mpsc::channel(CHANNEL_DEPTH);
+        let (interfaces_sender, mut interfaces) = watch::channel(Arc::new(Interfaces::default()));
+        let outputs = MonitorOutputs {
+            routes: route_events,
+            dataplane: plane_events.clone(),
+            interfaces: interfaces_sender,
+        };
+        let monitor = Monitor::open(outputs, MonitorConfig::default())?;
+        let counters = monitor.counters();
+        let constraints = ConstraintWatcher::open(plane_events)?;
+        let neighbours = Neighbours::open()?;
+
+        let (ours, ours_receiver) = mpsc::channel(CHANNEL_DEPTH);
+        let (ready, ready_receiver) = watch::channel(false);
+        let links = rib_task::Links {
+            events: route_receiver,
+            interfaces: interfaces.clone(),
+            ours,
+            ready,
+        };
+        let (rib, rib_task) = rib_task::new(epoch(), config.clone(), links);
+
+        // From here on tasks run; `cancel` ends them if the start fails.
+        let guard = cancel.clone().drop_guard();
+        tokio::spawn(monitor.run(cancel.clone()));
+        tokio::time::timeout(FIRST_DUMP, interfaces.changed())
+            .await
+            .context("the kernel did not tell its interfaces in time")?
+            .context("the netlink monitor has ended")?;
+        let present = interfaces.borrow_and_update().clone();
+        check_interfaces(&config, &present)?;
+        if config.kernel.forwarding {
+            switch_forwarding_on(&config, &present)?;
+        }
+
+        let (keeper_sender, keeper_receiver) = keeper::channel();
+        let keeper_task = tokio::spawn(keeper::run(neighbours, keeper_receiver));
+        let (queries, query_receiver) = mpsc::channel(QUERIES);
+        let inputs = Inputs {
+            events: plane_receiver,
+            interfaces: interfaces.clone(),
+            ours: ours_receiver,
+            ready: ready_receiver,
+            rib: rib.clone(),
+            queries: query_receiver,
+            keeper: keeper_sender,
+            ring,
+        };
+        let grace = Grace::start().context("starting the thread for grace periods")?;
+        let programmer = Programmer::new(writer);
+        let (mut dataplane_task, reached) =
+            DataplaneTask::new(plane, programmer, features, grace, config.clone(), inputs);
+        attach(&mut dataplane_task, config.dataplane.attach)?;
+        let dataplane_cancel = CancellationToken::new();
+        let dataplane_task = tokio::spawn(dataplane_task.run(dataplane_cancel.clone()));
+        tokio::spawn(constraints.run(cancel.clone()));
+        tokio::spawn(rib_task.run(cancel.clone()));
+
+        let (rip, rip_reached) = RipControl::start(&config, &rib, &interfaces)?;
+        let (control_sender, control) = mpsc::channel(4);
+        let backend = DaemonBackend::new(backend::Parts {
+            options: options.clone(),
+            rib: rib.clone(),
+            dataplane: queries.clone(),
+            rip: rip.commands(),
+            interfaces: interfaces.clone(),
+            reached,
+            rip_reached,
+            counters,
+            control: control_sender,
+        });
+        let serving = server::serve(listener, backend, cancel.clone().cancelled_owned());
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                error!("the API has ended: {error}");
+            }
+        });
+        guard.disarm();
+        Ok(Daemon {
+            options: options.clone(),
+            config,
+            interfaces,
+            rib,
+            dataplane: queries,
+            rip,
+            control,
+            cancel,
+            dataplane_cancel,
+            dataplane_task,
+            keeper_task,
+            _lock: lock,
+        })
+    }
+
+    /// RIP says goodbye first, while packets still flow; then the programs go,
+    /// then our kernel routes; the rest follows.
+    async fn stop(mut self) {
+        self.rip.stop().await;
+        self.dataplane_cancel.cancel();
+        for (name, task) in [("dataplane", self.dataplane_task), ("neighbours", self.keeper_task)] {
+            if let Err(error) = task.await {
+                error!("the task `{name}` has failed: {error}");
+            }
+        }
+        self.cancel.cancel();
+    }
+}
+
+/// Differs with each start, and grows.
+fn epoch() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(1, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// At the start every port of the configuration must be attachable; later a
+/// port that is not is shown with its reason.
+fn attach(task: &mut DataplaneTask, policy: Attach) -> anyhow::Result<()> {
+    use crate::dataplane::attach::AttachError;
+    for error in task.attach() {
+        let fatal = match &error {
+            AttachError::Busy(_) => true,
+            AttachError::Refused { .. } => policy == Attach::Native,
+        };
+        if fatal {
+            bail!(error);
+        }
+        warn!("{error}");
+    }
+    Ok(())
+}
+
+/// A name written out in full must be there: a missing one is a typing error
+/// far more often than an interface to come, which a pattern can name.
+pub(crate) fn check_interfaces(config: &Config, interfaces: &Interfaces) -> anyhow::Result<()> {
+    for glob in config.dataplane.interfaces.iter().filter(|glob| glob.is_literal()) {
+        if interfaces.by_name(glob.as_str()).is_none() {
+            let known: Vec<_> =
+                interfaces.by_index.values().map(|interface| interface.name.as_str()).collect();
+            bail!(
+                "[dataplane] interfaces names {glob}, which does not exist (there are: {}); \
+                 for one that appears later write a pattern, such as \"{glob}*\"",
+                known.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+fn switch_forwarding_on(config: &Config, interfaces: &Interfaces) -> anyhow::Result<()> {
+    let chosen = |name: &str| config.dataplane.chooses(name).unwrap_or(true);
+    let names = interfaces
+        .by_index
+        .values()
+        .filter(|interface| !interface.loopback && chosen(&interface.name))
+        .map(|interface| interface.name.as_str());
+    enable_forwarding(names)?;
+    Ok(())
+}

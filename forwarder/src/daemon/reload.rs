@@ -1,0 +1,64 @@
+//! A new configuration in place of the running one: all of it or nothing.
+
+use std::sync::Arc;
+
+use forwarder_core::config::Config;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::{Daemon, check_interfaces, rip};
+use crate::api::backend::{ApiError, ApiErrorKind, Reply};
+use crate::api::model::Done;
+use crate::config_file;
+use crate::dataplane::query::Query;
+
+impl Daemon {
+    /// Reads the file, checks all that can be checked, then applies it.
+    pub(super) async fn reload(&mut self) -> Reply<Done> {
+        let config = config_file::load(&self.options.config_path)
+            .and_then(|config| self.check(&config).map(|()| Arc::new(config)))
+            .map_err(|error| {
+                let hint = "the running configuration is unchanged";
+                ApiError::new(ApiErrorKind::Refused, format!("{error:#}"), hint)
+            })?;
+        let refused = self.apply(&config).await;
+        self.config = config;
+        let mut message = String::from("configuration reloaded");
+        for error in &refused {
+            warn!("{error}");
+            message.push_str(&format!("; {error}"));
+        }
+        info!("configuration reloaded");
+        Ok(Done { message })
+    }
+
+    fn check(&self, new: &Config) -> anyhow::Result<()> {
+        let (old_kernel, new_kernel) = (&self.config.kernel, &new.kernel);
+        let fixed = [
+            ("export", old_kernel.export == new_kernel.export),
+            ("protocol", old_kernel.protocol == new_kernel.protocol),
+            ("metric", old_kernel.metric == new_kernel.metric),
+            ("forwarding", old_kernel.forwarding == new_kernel.forwarding),
+        ];
+        if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
+            anyhow::bail!("[kernel] {key} cannot change while the daemon runs: restart it");
+        }
+        check_interfaces(new, &self.interfaces.borrow())?;
+        if !self.rip.is_running() {
+            rip::check(new)?;
+        }
+        Ok(())
+    }
+
+    /// What could not be attached to under the new configuration; that is
+    /// shown and tried again, as with a port that comes later.
+    async fn apply(&mut self, config: &Arc<Config>) -> Vec<String> {
+        self.rib.configure(config.clone()).await;
+        self.rip.configure(config.rip.as_ref()).await;
+        let (reply, answer) = oneshot::channel();
+        if self.dataplane.send(Query::Configure(config.clone(), reply)).await.is_err() {
+            return vec!["the dataplane has ended".into()];
+        }
+        answer.await.unwrap_or_default()
+    }
+}

@@ -1,0 +1,165 @@
+//! RIP's task and its feed, started and stopped as the configuration says.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use forwarder_core::config::{self, Config};
+use forwarder_core::interface::Interfaces;
+use forwarder_core::net::Ipv4;
+use forwarder_core::rib::Generation;
+use forwarder_core::rip::{InterfaceConfig, Metric, SplitHorizon, Timers};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::redistribute::{self, Feed};
+use crate::rib_task::RibHandle;
+use crate::rip_io::{self, Channels, Command, Settings};
+
+/// Questions waiting for RIP's task; API callers wait when it is full.
+const COMMANDS: usize = 16;
+
+/// Batches of routes on their way to the RIB; RIP keeps the latest of each
+/// destination while it is full.
+const ROUTES: usize = 4;
+
+/// How the API reaches RIP; `None` while it is off.
+pub(super) type RipCommands = watch::Receiver<Option<mpsc::Sender<Command>>>;
+
+struct Running {
+    commands: mpsc::Sender<Command>,
+    settings: watch::Sender<Option<Arc<config::Rip>>>,
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Starts and stops RIP.
+pub(super) struct RipControl {
+    rib: RibHandle,
+    interfaces: watch::Receiver<Arc<Interfaces>>,
+    running: Option<Running>,
+    commands: watch::Sender<Option<mpsc::Sender<Command>>>,
+    reached: watch::Sender<Generation>,
+}
+
+/// Whether RIP, if it is on, could start.
+pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+    if config.rip.is_some() {
+        rip_io::check_port().context("RIP cannot start")?;
+    }
+    Ok(())
+}
+
+impl RipControl {
+    pub(super) fn start(
+        config: &Config,
+        rib: &RibHandle,
+        interfaces: &watch::Receiver<Arc<Interfaces>>,
+    ) -> anyhow::Result<(RipControl, watch::Receiver<Generation>)> {
+        let (reached, receiver) = watch::channel(Generation::default());
+        let mut control = RipControl {
+            rib: rib.clone(),
+            interfaces: interfaces.clone(),
+            running: None,
+            commands: watch::Sender::new(None),
+            reached,
+        };
+        if let Some(rip) = &config.rip {
+            control.begin(rip);
+        }
+        Ok((control, receiver))
+    }
+
+    pub(super) fn commands(&self) -> RipCommands {
+        self.commands.subscribe()
+    }
+
+    /// Acts on a new configuration that [`check`] has passed where RIP was off.
+    pub(super) async fn configure(&mut self, rip: Option<&config::Rip>) {
+        match (rip, &self.running) {
+            (Some(rip), Some(running)) => {
+                let (reply, done) = oneshot::channel();
+                let command = Command::Reconfigure(settings(rip), reply);
+                // The task ends only when it is told to.
+                if running.commands.send(command).await.is_ok() {
+                    let _ = done.await;
+                }
+                running.settings.send_replace(Some(Arc::new(rip.clone())));
+            }
+            (Some(rip), None) => self.begin(rip),
+            (None, _) => self.stop().await,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    fn begin(&mut self, rip: &config::Rip) {
+        let (commands, command_receiver) = mpsc::channel(COMMANDS);
+        let (routes, mut route_receiver) = mpsc::channel(ROUTES);
+        let (redistribute, redistribute_receiver) = mpsc::channel(redistribute::DEPTH);
+        let (settings_sender, settings_receiver) = watch::channel(Some(Arc::new(rip.clone())));
+        let cancel = CancellationToken::new();
+        let feed_cancel = CancellationToken::new();
+
+        let feed = Feed::new(self.rib.clone(), settings_receiver, redistribute);
+        tokio::spawn(feed.run(feed_cancel.clone(), self.reached.clone()));
+        let rib = self.rib.clone();
+        let forward = tokio::spawn(async move {
+            while let Some(changes) = route_receiver.recv().await {
+                rib.rip(changes).await;
+            }
+        });
+        let channels = Channels {
+            interfaces: self.interfaces.clone(),
+            redistribute: redistribute_receiver,
+            commands: command_receiver,
+            routes,
+        };
+        let run = rip_io::run(settings(rip), channels, cancel.clone());
+        let rib = self.rib.clone();
+        let task = tokio::spawn(async move {
+            if let Err(error) = run.await {
+                error!("{error}");
+            }
+            feed_cancel.cancel();
+            // Everything it still had for the RIB comes before the withdrawal.
+            let _ = forward.await;
+            rib.rip_gone().await;
+        });
+        self.commands.send_replace(Some(commands.clone()));
+        self.running = Some(Running { commands, settings: settings_sender, cancel, task });
+    }
+
+    /// Takes back what was advertised, and its routes out of the RIB.
+    pub(super) async fn stop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        self.commands.send_replace(None);
+        running.cancel.cancel();
+        if let Err(error) = running.task.await {
+            error!("RIP's task has failed: {error}");
+        }
+    }
+}
+
+fn settings(rip: &config::Rip) -> Settings {
+    let timers = Timers { update: rip.update, timeout: rip.timeout, garbage: rip.garbage };
+    let rip = rip.clone();
+    Settings { timers, select: Box::new(move |name| rip.settings(name).map(interface_config)) }
+}
+
+fn interface_config(interface: config::RipInterface) -> InterfaceConfig<Ipv4> {
+    InterfaceConfig {
+        passive: interface.passive,
+        split_horizon: match interface.split_horizon {
+            config::SplitHorizon::Off => SplitHorizon::Off,
+            config::SplitHorizon::Simple => SplitHorizon::Simple,
+            config::SplitHorizon::Poison => SplitHorizon::Poison,
+        },
+        // The configuration has checked that it is 1 to 15.
+        cost: Metric::new(u32::from(interface.cost)).unwrap_or(Metric::ONE),
+        neighbors: interface.neighbors,
+    }
+}

@@ -1,0 +1,223 @@
+//! The compiled XDP programs: embedded, loaded, their maps handed out once.
+//!
+//! Called by `dataplane::Dataplane` and by the program tests. A kernel that
+//! lacks something is told apart from a caller that lacks a privilege, because
+//! the person at the keyboard mends them in different ways.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use aya::maps::Map;
+use aya::programs::{BtfTracePoint, Xdp};
+use aya::{Btf, Ebpf, EbpfLoader};
+use forwarder_common::abi::{TxFilter, map, program};
+use thiserror::Error;
+use tracing::warn;
+
+use super::kernel_layout::DeviceLayout;
+
+/// The object file that `build.rs` made.
+static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/forwarder-xdp"));
+
+/// Why the programs could not be loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The caller lacks a capability.
+    #[error(
+        "the kernel does not let this process use BPF ({0}); run it as root, or with \
+         CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+    )]
+    NotPermitted(String),
+    /// The kernel is older than the oldest one supported.
+    #[error("kernel {found} is too old: the forwarder needs Linux {needed} or later")]
+    KernelTooOld {
+        /// This kernel.
+        found: String,
+        /// The oldest that works.
+        needed: &'static str,
+    },
+    /// The object or one of its maps was refused.
+    #[error("loading the BPF object failed: {0}")]
+    Object(#[source] aya::EbpfError),
+    /// The verifier or the kernel refused a program.
+    #[error("the kernel refused the BPF program `{name}`: {source}")]
+    Program {
+        /// Which program.
+        name: &'static str,
+        /// The kernel's words, verifier log included.
+        source: aya::programs::ProgramError,
+    },
+    /// The object lacks something that this daemon expects in it.
+    #[error("the BPF object has no {0}: it does not belong to this build; build it again")]
+    Missing(&'static str),
+    /// A map could not be read or written.
+    #[error("map {name}: {source}")]
+    Map {
+        /// Which map.
+        name: &'static str,
+        /// The kernel's words.
+        source: aya::maps::MapError,
+    },
+}
+
+/// Ring buffers (5.8), XDP links (5.9) and BTF tracepoints (5.5) are needed.
+const OLDEST_KERNEL: (u32, u32) = (5, 10);
+
+/// The loaded object.
+pub struct Object {
+    ebpf: Ebpf,
+    /// Why there is no multi-buffer program, where there is none.
+    pub frags_refused: Option<String>,
+    /// Why transmit losses are not counted, where they are not.
+    pub transmit_refused: Option<String>,
+}
+
+impl Object {
+    /// Loads the programs and attaches the transmit tracepoints; attaches
+    /// nothing to any port.
+    ///
+    /// `routes` is the size of the LPM trie, in prefixes.
+    pub fn load(routes: u32) -> Result<Object, LoadError> {
+        check_kernel()?;
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries(map::ROUTES4, routes)
+            .load(PROGRAMS)
+            .map_err(object_error)?;
+        load_xdp(&mut ebpf, program::FORWARD)?;
+        // Kernels before 5.18 have no multi-buffer XDP: the plain one serves.
+        let frags_refused = load_xdp(&mut ebpf, program::FORWARD_FRAGS)
+            .err()
+            .map(|error| error.to_string());
+        let mut object = Object {
+            ebpf,
+            frags_refused,
+            transmit_refused: None,
+        };
+        if let Err(error) = object.watch_transmit() {
+            warn!("frames lost after the redirect are not counted: {error}");
+            object.transmit_refused = Some(error);
+        }
+        Ok(object)
+    }
+
+    /// An XDP program of the object.
+    pub fn xdp(&mut self, name: &'static str) -> Result<&mut Xdp, LoadError> {
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or(LoadError::Missing(name))?;
+        program
+            .try_into()
+            .map_err(|source| LoadError::Program { name, source })
+    }
+
+    /// Hands a map out; each can be taken once.
+    pub fn take_map(&mut self, name: &'static str) -> Result<Map, LoadError> {
+        self.ebpf.take_map(name).ok_or(LoadError::Missing(name))
+    }
+
+    /// Fills `TX_FILTER`, then attaches the two tracepoints.
+    fn watch_transmit(&mut self) -> Result<(), String> {
+        let layout = DeviceLayout::of_this_kernel().map_err(|error| error.to_string())?;
+        let filter = TxFilter {
+            netns_inum: netns_inum()?,
+            dev_ifindex: layout.ifindex,
+            dev_net: layout.net,
+            net_inum: layout.net_inum,
+            devmap_ids: [
+                self.map_id(map::TX_PORTS)?,
+                self.map_id(map::TX_PORTS_FRAGS)?,
+            ],
+        };
+        let map = self
+            .ebpf
+            .map_mut(map::TX_FILTER)
+            .ok_or("no map TX_FILTER")?;
+        let mut map: aya::maps::Array<_, TxFilter> = map
+            .try_into()
+            .map_err(|error: aya::maps::MapError| error.to_string())?;
+        map.set(0, filter, 0).map_err(|error| error.to_string())?;
+        let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
+        for name in [program::REDIRECT_ERR, program::DEVMAP_XMIT] {
+            self.attach_tracepoint(name, &btf)
+                .map_err(|error| format!("{name}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn attach_tracepoint(
+        &mut self,
+        name: &'static str,
+        btf: &Btf,
+    ) -> Result<(), aya::programs::ProgramError> {
+        let Some(program) = self.ebpf.program_mut(name) else {
+            return Ok(());
+        };
+        let program: &mut BtfTracePoint = program.try_into()?;
+        program.load(name, btf)?;
+        // Attached for the life of the object: dropping it detaches.
+        program.attach()?;
+        Ok(())
+    }
+
+    fn map_id(&self, name: &str) -> Result<u32, String> {
+        let Some(Map::DevMap(data)) = self.ebpf.map(name) else {
+            return Err(format!("no map {name}"));
+        };
+        data.info()
+            .map(|info| info.id())
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
+    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
+    let program: &mut Xdp = program
+        .try_into()
+        .map_err(|source| LoadError::Program { name, source })?;
+    program
+        .load()
+        .map_err(|source| LoadError::Program { name, source })
+}
+
+fn check_kernel() -> Result<(), LoadError> {
+    let release = nix::sys::utsname::uname()
+        .map(|name| name.release().to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        // A kernel that hides its version is judged by what it refuses.
+        return Ok(());
+    };
+    if (major, minor) < OLDEST_KERNEL {
+        return Err(LoadError::KernelTooOld {
+            found: release,
+            needed: "5.10",
+        });
+    }
+    Ok(())
+}
+
+/// Tells a missing privilege from everything else: creating the first map is
+/// what fails without one.
+fn object_error(error: aya::EbpfError) -> LoadError {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(current) = cause {
+        let io = current.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied) {
+            return LoadError::NotPermitted(current.to_string());
+        }
+        cause = current.source();
+    }
+    LoadError::Object(error)
+}
+
+fn netns_inum() -> Result<u32, String> {
+    let path = "/proc/self/ns/net";
+    let inode = fs::metadata(path)
+        .map_err(|error| format!("{path}: {error}"))?
+        .ino();
+    u32::try_from(inode).map_err(|_| format!("{path} has inode {inode}, which is no namespace"))
+}

@@ -1,0 +1,422 @@
+//! Which interfaces are ports of the fast path, and in what state.
+//!
+//! Owned by the dataplane task, which calls [`Ports::reconcile`] whenever an
+//! interface, a constraint or an ability has changed. It first attaches and
+//! detaches, then works out what each port's entry should be and tells what
+//! differs, so that any order of events ends in the same state.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use forwarder_common::abi::{MAX_PORTS, PORT_SEND_REDIRECTS, Port};
+use forwarder_common::reason::Reason;
+use forwarder_core::config::{Bypass, Dataplane};
+use forwarder_core::fib::PortState;
+use forwarder_core::interface::{Interface, Interfaces};
+use forwarder_core::kernel::event::Constraints;
+use forwarder_core::net::Ifindex;
+use tracing::{info, warn};
+
+use super::attach::{self, AttachError, Attachment, Mode};
+use super::features::Features;
+use super::object::Object;
+use super::tables::{Tables, slot_of};
+
+/// Everything that decides about ports besides the interfaces themselves.
+pub struct Surroundings<'a> {
+    /// The interfaces now.
+    pub interfaces: &'a Interfaces,
+    /// Who takes redirected frames.
+    pub features: &'a Features,
+    /// What must not be bypassed.
+    pub constraints: &'a Constraints,
+    /// The tables do not hold the routes yet.
+    pub starting: bool,
+    /// The tables do not hold all routes.
+    pub table_full: bool,
+}
+
+/// An interface with a program of ours.
+pub struct AttachedPort {
+    /// Its name when last seen.
+    pub name: String,
+    /// Dense number: counters and DEVMAP index.
+    pub number: u32,
+    /// The program on it.
+    pub attachment: Attachment,
+    /// The reason for which everything received is handed up, if any.
+    pub up_reason: Option<Reason>,
+    /// Whether frames can be redirected to it, and why not.
+    pub egress: Result<(), &'static str>,
+    mtu: u32,
+    entry: Option<Port>,
+    state: Option<PortState>,
+    /// The tx-error feedback has taken it out.
+    failing: bool,
+}
+
+impl AttachedPort {
+    /// Whether every frame redirected to it is lost.
+    pub fn failing(&self) -> bool {
+        self.failing
+    }
+}
+
+/// All ports, and the interfaces that are none with the reason.
+pub struct Ports {
+    settings: Dataplane,
+    attached: BTreeMap<Ifindex, AttachedPort>,
+    refused: BTreeMap<Ifindex, String>,
+    /// Those of them that should be ports, but could not be attached to.
+    failed: BTreeSet<Ifindex>,
+    /// First in, first out, so that a number rests before it is used again.
+    free: VecDeque<u32>,
+    /// Numbers given up since the last grace period began.
+    freed: Vec<u32>,
+}
+
+/// A change for the FIB: `None` = no longer a port.
+pub type PortChange = (Ifindex, Option<PortState>);
+
+impl Ports {
+    /// No ports yet. Number 0 counts what arrives on unknown ones.
+    pub fn new(settings: Dataplane) -> Ports {
+        Ports {
+            settings,
+            attached: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            free: (1..MAX_PORTS).collect(),
+            freed: Vec::new(),
+        }
+    }
+
+    /// New settings; the next reconciliation acts on them.
+    pub fn configure(&mut self, settings: Dataplane) {
+        if settings.attach != self.settings.attach {
+            // Tried again under the new policy.
+            self.refused.clear();
+        }
+        self.settings = settings;
+    }
+
+    /// What is attached.
+    pub fn attached(&self) -> impl Iterator<Item = (Ifindex, &AttachedPort)> {
+        self.attached.iter().map(|(ifindex, port)| (*ifindex, port))
+    }
+
+    /// The port with this ifindex.
+    pub fn get(&self, ifindex: Ifindex) -> Option<&AttachedPort> {
+        self.attached.get(&ifindex)
+    }
+
+    /// Why an interface is no port.
+    pub fn refusal(&self, ifindex: Ifindex) -> Option<&str> {
+        self.refused.get(&ifindex).map(String::as_str)
+    }
+
+    /// How many interfaces should be ports and could not be attached to.
+    pub fn failed(&self) -> usize {
+        self.failed.len()
+    }
+
+    /// Attaches, detaches, and returns what changed for the FIB: losses first.
+    /// `after_loss` is called with the losses before their programs go.
+    pub fn reconcile(
+        &mut self,
+        object: &mut Object,
+        tables: &mut Tables,
+        around: &Surroundings<'_>,
+        mut apply: impl FnMut(&mut Tables, PortChange),
+    ) -> Vec<AttachError> {
+        self.detach_unwanted(object, tables, around, &mut apply);
+        let errors = self.attach_wanted(object, tables, around);
+        self.update_entries(tables, around, &mut apply);
+        errors
+    }
+
+    /// Takes every program off, for the end of the daemon.
+    pub fn detach_all(&mut self, object: &mut Object) {
+        for (_, port) in std::mem::take(&mut self.attached) {
+            attach::detach(object, port.attachment);
+        }
+    }
+
+    /// Whether numbers wait for a grace period.
+    pub fn has_freed(&self) -> bool {
+        !self.freed.is_empty()
+    }
+
+    /// Numbers given up, to be returned with [`Ports::release`] after a grace
+    /// period.
+    pub fn take_freed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.freed)
+    }
+
+    /// The numbers may be used again.
+    pub fn release(&mut self, numbers: Vec<u32>) {
+        self.free.extend(numbers);
+    }
+
+    /// The tx feedback's verdict on a port; true if it is news.
+    pub fn set_failing(&mut self, ifindex: Ifindex, failing: bool) -> bool {
+        let Some(port) = self.attached.get_mut(&ifindex) else { return false };
+        std::mem::replace(&mut port.failing, failing) != failing
+    }
+
+    fn detach_unwanted(
+        &mut self,
+        object: &mut Object,
+        tables: &mut Tables,
+        around: &Surroundings<'_>,
+        apply: &mut impl FnMut(&mut Tables, PortChange),
+    ) {
+        let interfaces = around.interfaces;
+        let unwanted: Vec<(Ifindex, Option<String>)> = self
+            .attached
+            .iter()
+            .filter_map(|(&ifindex, port)| match interfaces.get(ifindex) {
+                None => Some((ifindex, None)),
+                Some(interface) => match self.wants(interface, interfaces) {
+                    Err(reason) => Some((ifindex, Some(reason))),
+                    // A larger MTU may want, a smaller one allow, another program.
+                    Ok(()) if port.mtu != interface.mtu && !port.attachment.refused.is_empty() => {
+                        Some((ifindex, Some("MTU changed: attaching again".into())))
+                    }
+                    Ok(()) => None,
+                },
+            })
+            .collect();
+        for (ifindex, reason) in unwanted {
+            let Some(port) = self.attached.remove(&ifindex) else { continue };
+            apply(tables, (ifindex, None));
+            attach::detach(object, port.attachment);
+            if let Err(error) = tables.clear_port(ifindex.0) {
+                warn!("port {}: {error}", port.name);
+            }
+            self.freed.push(port.number);
+            info!("port {} is gone: {}", port.name, reason.as_deref().unwrap_or("no such device"));
+        }
+        self.refused.retain(|ifindex, _| interfaces.get(*ifindex).is_some());
+        self.failed.retain(|ifindex| interfaces.get(*ifindex).is_some());
+    }
+
+    fn attach_wanted(
+        &mut self,
+        object: &mut Object,
+        tables: &mut Tables,
+        around: &Surroundings<'_>,
+    ) -> Vec<AttachError> {
+        let mut errors = Vec::new();
+        for interface in around.interfaces.by_index.values() {
+            let ifindex = interface.ifindex;
+            if self.attached.contains_key(&ifindex) {
+                continue;
+            }
+            // A port that goes down keeps its program: attaching resets some
+            // drivers' links, and the counters would start anew.
+            let down = if interface.up { Ok(()) } else { Err("down".to_owned()) };
+            if let Err(reason) = self.wants(interface, around.interfaces).and(down) {
+                self.refused.insert(ifindex, reason);
+                self.failed.remove(&ifindex);
+                continue;
+            }
+            if let Err(error) = self.attach_one(object, tables, interface) {
+                self.failed.insert(ifindex);
+                if self.refused.insert(ifindex, error.to_string()).is_none() {
+                    warn!("{error}");
+                }
+                errors.push(error);
+            }
+        }
+        errors
+    }
+
+    fn attach_one(
+        &mut self,
+        object: &mut Object,
+        tables: &mut Tables,
+        interface: &Interface,
+    ) -> Result<(), AttachError> {
+        let name = interface.name.clone();
+        let refuse = |why: String| AttachError::Refused { name: name.clone(), refused: vec![why] };
+        let slot = slot_of(interface.ifindex.0);
+        if let Some((other, _)) = self.attached.iter().find(|(i, _)| slot_of(i.0) == slot) {
+            return Err(refuse(format!("its ifindex shares a table slot with that of if{other}")));
+        }
+        let Some(number) = self.free.pop_front() else {
+            return Err(refuse(format!("all {} ports are in use", MAX_PORTS - 1)));
+        };
+        let at = (interface.ifindex.0, interface.name.as_str());
+        let software = matches!(interface.kind.as_str(), "veth" | "tun");
+        let attachment = match attach::attach(object, at, self.settings.attach, software) {
+            Ok(attachment) => attachment,
+            Err(error) => {
+                self.free.push_front(number);
+                return Err(error);
+            }
+        };
+        if let Err(error) = tables.clear_counters(number) {
+            warn!("port {name}: old counters stay: {error}");
+        }
+        info!("port {name}: {} XDP", attachment.mode.name());
+        for refused in &attachment.refused {
+            info!("port {name}: refused {refused}");
+        }
+        self.refused.remove(&interface.ifindex);
+        self.failed.remove(&interface.ifindex);
+        let port = AttachedPort {
+            name,
+            number,
+            attachment,
+            up_reason: Some(Reason::Starting),
+            egress: Err("not looked at yet"),
+            mtu: interface.mtu,
+            entry: None,
+            state: None,
+            failing: false,
+        };
+        self.attached.insert(interface.ifindex, port);
+        Ok(())
+    }
+
+    /// Brings every port's table entry and FIB state up to date.
+    fn update_entries(
+        &mut self,
+        tables: &mut Tables,
+        around: &Surroundings<'_>,
+        apply: &mut impl FnMut(&mut Tables, PortChange),
+    ) {
+        let any_native = self.attached.values().any(|port| port.attachment.mode == Mode::Native);
+        let bypass = &self.settings.bypass;
+        for (ifindex, port) in &mut self.attached {
+            let Some(interface) = around.interfaces.get(*ifindex) else { continue };
+            port.name.clone_from(&interface.name);
+            port.mtu = interface.mtu;
+            port.egress = egress(interface, port, around.features, any_native);
+            port.up_reason = up_reason(interface, around, bypass);
+            let entry = table_entry(interface, port);
+            if port.entry != Some(entry) {
+                match tables.set_port(entry) {
+                    Ok(()) => port.entry = Some(entry),
+                    Err(error) => {
+                        warn!("port {}: {error}", port.name);
+                        port.egress = Err("the DEVMAP does not take it");
+                    }
+                }
+            }
+            let state = PortState {
+                number: port.number,
+                mac: entry.mac,
+                mtu: interface.mtu,
+                can_transmit: port.egress.is_ok(),
+                tc: !bypass.contains(&Bypass::Tc) && around.constraints.tc.contains_key(ifindex),
+            };
+            if port.state.as_ref() != Some(&state) {
+                port.state = Some(state.clone());
+                apply(tables, (*ifindex, Some(state)));
+            }
+        }
+    }
+
+    /// Whether an interface should be a port, and if not, why.
+    fn wants(&self, interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
+        if interface.loopback {
+            return Err("loopback".into());
+        }
+        if !interface.ethernet || interface.mac.is_none() {
+            return Err("not an Ethernet device".into());
+        }
+        if let Some(master) = interface.master {
+            return Err(format!("belongs to {}", interfaces.name(master)));
+        }
+        match self.settings.chooses(&interface.name) {
+            Some(true) => {}
+            Some(false) => return Err("not named in [dataplane] interfaces".into()),
+            None => wants_by_default(interface, interfaces)?,
+        }
+        Ok(())
+    }
+}
+
+/// Ports by default: Ethernet devices that hold an address or a VLAN child
+/// with one. A bridge or a VLAN is reached through the kernel.
+fn wants_by_default(interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
+    if matches!(interface.kind.as_str(), "bridge" | "vlan" | "macvlan" | "vxlan" | "ifb" | "vrf") {
+        return Err(format!("a {} is left to the kernel", interface.kind));
+    }
+    let holds_address = |interface: &Interface| !interface.addresses.is_empty();
+    let of_child = vlan_children(interface.ifindex, interfaces).any(holds_address);
+    if holds_address(interface) || of_child {
+        return Ok(());
+    }
+    Err("holds no address".into())
+}
+
+fn vlan_children(
+    parent: Ifindex,
+    interfaces: &Interfaces,
+) -> impl Iterator<Item = &Interface> {
+    interfaces.by_index.values().filter(move |child| {
+        child.kind == "vlan" && child.link == Some(parent) && !child.link_elsewhere
+    })
+}
+
+fn egress(
+    interface: &Interface,
+    port: &AttachedPort,
+    features: &Features,
+    any_native: bool,
+) -> Result<(), &'static str> {
+    if !interface.up {
+        return Err("down");
+    }
+    if !interface.carrier {
+        return Err("no carrier");
+    }
+    if port.failing {
+        return Err("every redirected frame was lost (tx-error); tried again later");
+    }
+    // Frames that arrive by native XDP need the device's ndo_xdp_xmit; those
+    // of generic mode leave by its ordinary transmit queue.
+    if any_native && features.takes_redirects(interface.ifindex.0) == Some(false) {
+        return Err("takes no redirected frames (veth: the peer needs an XDP program or GRO)");
+    }
+    Ok(())
+}
+
+fn up_reason(
+    interface: &Interface,
+    around: &Surroundings<'_>,
+    bypass: &BTreeSet<Bypass>,
+) -> Option<Reason> {
+    let constraints = around.constraints;
+    if around.starting {
+        Some(Reason::Starting)
+    } else if around.table_full {
+        Some(Reason::TableFull)
+    } else if constraints.netfilter.is_some() && !bypass.contains(&Bypass::Netfilter) {
+        Some(Reason::Netfilter)
+    } else if constraints.rules.is_some() && !bypass.contains(&Bypass::Rules) {
+        Some(Reason::Rules)
+    } else if constraints.xfrm.is_some() && !bypass.contains(&Bypass::Xfrm) {
+        Some(Reason::Xfrm)
+    } else if !interface.forwarding4 {
+        Some(Reason::ForwardingOff)
+    } else if vlan_children(interface.ifindex, around.interfaces).next().is_some() {
+        // A driver that strips tags would show VLAN 10 as untagged.
+        Some(Reason::VlanOffload)
+    } else {
+        None
+    }
+}
+
+fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
+    Port {
+        ifindex: interface.ifindex.0,
+        number: port.number,
+        mac: interface.mac.unwrap_or_default(),
+        flags: if interface.send_redirects { PORT_SEND_REDIRECTS } else { 0 },
+        up_reason: port.up_reason.map_or(0, |reason| reason as u32),
+        ..Port::default()
+    }
+}

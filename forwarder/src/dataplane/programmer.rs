@@ -1,0 +1,237 @@
+//! Brings selected routes into the kernel's table and the fast path, in the
+//! order that keeps the two in agreement: an addition reaches the kernel
+//! first, a removal the fast path first, a change replaces in both.
+//!
+//! A cursor on the RIB's journal. Owned by the dataplane task, which calls it
+//! in small steps so that events about links and neighbours never wait behind
+//! a large table.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use forwarder_core::kernel::export::{ExportOp, Exporter, Installed, Refusal};
+use forwarder_core::net::{Ipv4, TableId};
+use forwarder_core::rib::Generation;
+use forwarder_core::route::{Route, RouteType};
+use ipnet::Ipv4Net;
+use tracing::warn;
+
+use super::plane::Plane;
+use crate::clock;
+use crate::kernel::KernelWriter;
+use crate::rib_task::{OursEvent, Pulled};
+
+/// Changes taken from the backlog in one step: about a millisecond of map
+/// writes, so that other events wait no longer.
+const CHANGES: usize = 256;
+
+/// Kernel requests in one step: one pipelined send.
+const REQUESTS: usize = 256;
+
+type Key = (TableId, Ipv4Net);
+type Selected = Arc<Route<Ipv4>>;
+
+/// How far the two sinks have followed the RIB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reached {
+    /// The kernel's table holds this generation, but for what it refused.
+    pub kernel: Generation,
+    /// The BPF maps hold this generation.
+    pub xdp: Generation,
+}
+
+/// The mirror of the RIB's selected routes and the work that is left.
+pub struct Programmer {
+    /// What is, or is about to be, programmed.
+    mirror: BTreeMap<Key, Selected>,
+    backlog: VecDeque<(Key, Option<Selected>)>,
+    /// Pulled up to here.
+    cursor: Generation,
+    reached: Reached,
+    exporter: Exporter,
+    /// `None` with `[kernel] export = false`.
+    writer: Option<KernelWriter>,
+}
+
+impl Programmer {
+    /// Nothing is programmed.
+    pub fn new(writer: Option<KernelWriter>) -> Programmer {
+        Programmer {
+            mirror: BTreeMap::new(),
+            backlog: VecDeque::new(),
+            cursor: Generation::default(),
+            reached: Reached::default(),
+            exporter: Exporter::new(),
+            writer,
+        }
+    }
+
+    /// Where the next pull starts.
+    pub fn cursor(&self) -> Generation {
+        self.cursor
+    }
+
+    /// How far the sinks are.
+    pub fn reached(&self) -> Reached {
+        self.reached
+    }
+
+    /// The reconciler with the kernel's table, for its statistics.
+    pub fn exporter(&self) -> &Exporter {
+        &self.exporter
+    }
+
+    /// The route that a prefix is, or is about to be, programmed with.
+    pub fn selected(&self, table: TableId, prefix: Ipv4Net) -> Option<&Route<Ipv4>> {
+        self.mirror.get(&(table, prefix)).map(|route| &**route)
+    }
+
+    /// Whether our routes go into the kernel's table at all.
+    pub fn exports(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// Takes in what the RIB answered.
+    pub fn pulled(&mut self, pulled: Pulled) {
+        match pulled {
+            Pulled::UpToDate => {}
+            Pulled::Deltas(batches) => {
+                for batch in batches {
+                    self.cursor = batch.generation;
+                    let changes = batch.changes.iter();
+                    self.backlog.extend(
+                        changes.map(|change| ((change.table, change.prefix), change.new.clone())),
+                    );
+                }
+            }
+            Pulled::Snapshot(snapshot) => {
+                self.cursor = snapshot.generation;
+                self.backlog.clear();
+                let wanted: BTreeMap<Key, Selected> = snapshot
+                    .routes
+                    .into_iter()
+                    .map(|(table, prefix, route)| ((table, prefix), route))
+                    .collect();
+                let gone = self.mirror.keys().filter(|key| !wanted.contains_key(key));
+                self.backlog.extend(gone.map(|key| (*key, None)));
+                self.backlog.extend(wanted.into_iter().map(|(key, route)| (key, Some(route))));
+            }
+        }
+    }
+
+    /// The kernel told of routes of ours.
+    pub fn ours(&mut self, events: Vec<OursEvent>) {
+        let now = clock::now();
+        for event in events {
+            match event {
+                OursEvent::Seen(route) => self.exporter.ours_seen(now, &route),
+                OursEvent::Gone(prefix) => self.exporter.ours_gone(now, prefix),
+            }
+        }
+    }
+
+    /// The kernel's routes have been read once: from now on it is written to.
+    pub fn kernel_known(&mut self) {
+        self.exporter.kernel_known();
+    }
+
+    /// Routes that an earlier life left and nobody wants are removed.
+    pub fn rib_filled(&mut self) {
+        self.exporter.rib_filled();
+    }
+
+    /// Links or addresses changed: what the kernel refused may work now.
+    pub fn retry(&mut self) {
+        self.exporter.retry_refused();
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self) {
+        self.exporter.tick(clock::now());
+    }
+
+    /// Whether [`Programmer::step`] has something to do.
+    pub fn has_work(&self) -> bool {
+        !self.backlog.is_empty() || (self.exports() && self.exporter.has_work())
+    }
+
+    /// Does a bounded part of the work.
+    pub async fn step(&mut self, plane: &mut Plane) {
+        for _ in 0..CHANGES {
+            let Some((key, route)) = self.backlog.pop_front() else { break };
+            self.change(plane, key, route);
+        }
+        self.export(plane).await;
+        if self.backlog.is_empty() {
+            self.reached.xdp = self.cursor;
+            if !self.exports() || !self.exporter.has_work() {
+                self.reached.kernel = self.cursor;
+            }
+        }
+    }
+
+    /// Removes every route of ours from the kernel, for the end of the daemon.
+    /// The fast path must be detached before.
+    pub async fn withdraw_all(&mut self, plane: &mut Plane) {
+        self.backlog.clear();
+        self.mirror.clear();
+        self.exporter.withdraw_all();
+        while self.exports() && self.exporter.has_work() {
+            self.export(plane).await;
+        }
+    }
+
+    fn change(&mut self, plane: &mut Plane, key: Key, route: Option<Selected>) {
+        let (table, prefix) = key;
+        if table == TableId::MAIN && self.exports() {
+            self.exporter.set_desired(prefix, route.as_deref());
+        }
+        let Some(route) = route else {
+            self.mirror.remove(&key);
+            plane.set_route(table, prefix, None);
+            return;
+        };
+        // Ours follow when the kernel has them: see `after_request`.
+        let waits = self.exports() && route.source.is_ours();
+        if !waits || self.exporter.installed(prefix) == Installed::Yes {
+            plane.set_route(table, prefix, Some(&*route));
+        }
+        self.mirror.insert(key, route);
+    }
+
+    async fn export(&mut self, plane: &mut Plane) {
+        let Some(writer) = &mut self.writer else { return };
+        let now = clock::now();
+        let mut ops = self.exporter.take_additions(now, REQUESTS);
+        ops.extend(self.exporter.take_removals(now, REQUESTS));
+        if ops.is_empty() {
+            return;
+        }
+        let results = writer.apply(&ops).await;
+        for (op, result) in ops.iter().zip(results) {
+            self.after_request(plane, op, result);
+        }
+    }
+
+    /// The kernel has answered: the fast path follows. Where the kernel does
+    /// not hold our route, the fast path must not forward by it either.
+    fn after_request(&mut self, plane: &mut Plane, op: &ExportOp, result: Result<(), Refusal>) {
+        let prefix = op.prefix();
+        if let Err(refusal @ (Refusal::Occupied | Refusal::Failed(_))) = &result {
+            warn!("route {prefix} is not in the kernel's table: {refusal}");
+        }
+        self.exporter.complete(clock::now(), op, result);
+        let Some(route) = self.mirror.get(&(TableId::MAIN, prefix)) else { return };
+        if !route.source.is_ours() {
+            return;
+        }
+        match self.exporter.installed(prefix) {
+            Installed::Yes => plane.set_route(TableId::MAIN, prefix, Some(&**route)),
+            Installed::No(_) => {
+                let up = Route { kind: RouteType::KernelOnly, ..Route::clone(route) };
+                plane.set_route(TableId::MAIN, prefix, Some(&up));
+            }
+            Installed::Pending | Installed::NotWanted => {}
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! What the dataplane task tells the API: its state in the API's shapes.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use forwarder_common::reason::Reason;
+use forwarder_core::config::{Bypass, Config};
+use forwarder_core::fib::{Decision, FibEntry, NexthopInfo, Target};
+use forwarder_core::interface::Interface;
+use forwarder_core::kernel::event::NeighbourState;
+use forwarder_core::kernel::export::Installed;
+use forwarder_core::net::{Ifindex, TableId};
+use forwarder_core::route::{Route, Source};
+use ipnet::Ipv4Net;
+use tokio::sync::oneshot;
+
+use super::attach::Mode as AttachMode;
+use super::ports::AttachedPort;
+use super::task::DataplaneTask;
+use crate::api::counters::PortCounters;
+use crate::api::model::{
+    self, Degraded, Fib, Installed as ShownInstalled, Mode, Neighbor, Nexthop, PortSummary,
+    XdpAnswer,
+};
+use forwarder_common::abi::program;
+
+type Reply<T> = oneshot::Sender<T>;
+
+/// A question or command from the API or the daemon.
+pub enum Query {
+    /// `show interfaces`.
+    Interfaces(Reply<Vec<model::Interface>>),
+    /// `show neighbors`.
+    Neighbors(Reply<Vec<Neighbor>>),
+    /// `show nexthops`.
+    Nexthops(Reply<Vec<Nexthop>>),
+    /// `show counters`.
+    Counters(Reply<Vec<PortCounters>>),
+    /// `show fib`.
+    Fib(Reply<Fib>),
+    /// Part of `show status`.
+    Summary(Reply<Summary>),
+    /// The fast path's answer for an address.
+    Lookup(Ipv4Addr, Reply<XdpAnswer>),
+    /// Where prefixes of table main have arrived; in the same order.
+    Installed(Vec<Ipv4Net>, Reply<Vec<Arrival>>),
+    /// A new configuration; what could not be attached under it.
+    Configure(Arc<Config>, Reply<Vec<String>>),
+}
+
+/// The dataplane at a glance.
+pub struct Summary {
+    /// What keeps packets off the fast path.
+    pub degraded: Vec<Degraded>,
+    /// Ports by mode.
+    pub ports: PortSummary,
+    /// Routes of ours in the kernel.
+    pub kernel: u64,
+    /// Routes of ours that should be there and are not.
+    pub kernel_missing: u64,
+    /// Prefixes in the fast path's table.
+    pub xdp: u64,
+}
+
+/// Where a route has arrived, and why not.
+pub struct Arrival {
+    /// In which tables.
+    pub installed: ShownInstalled,
+    /// The kernel's refusal of a route of ours.
+    pub refusal: Option<String>,
+}
+
+impl DataplaneTask {
+    /// Answers. A client that has gone away is not told.
+    pub(super) fn query(&mut self, query: Query) {
+        match query {
+            Query::Interfaces(reply) => drop(reply.send(self.show_interfaces())),
+            Query::Neighbors(reply) => drop(reply.send(self.show_neighbors())),
+            Query::Nexthops(reply) => drop(reply.send(self.show_nexthops())),
+            Query::Counters(reply) => drop(reply.send(self.show_counters())),
+            Query::Fib(reply) => drop(reply.send(self.show_fib())),
+            Query::Summary(reply) => drop(reply.send(self.summary())),
+            Query::Lookup(address, reply) => drop(reply.send(self.lookup(address))),
+            Query::Installed(prefixes, reply) => {
+                drop(reply.send(prefixes.into_iter().map(|prefix| self.arrival(prefix)).collect()));
+            }
+            Query::Configure(config, reply) => drop(reply.send(self.configure(config))),
+        }
+    }
+
+    fn configure(&mut self, config: Arc<Config>) -> Vec<String> {
+        let errors = self.plane.configure(&config.dataplane, &self.features);
+        self.config = config;
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    fn show_interfaces(&self) -> Vec<model::Interface> {
+        let interfaces = self.plane.interfaces.clone();
+        interfaces.by_index.values().map(|interface| self.show_interface(interface)).collect()
+    }
+
+    fn show_interface(&self, interface: &Interface) -> model::Interface {
+        let port = self.plane.ports.get(interface.ifindex);
+        let reason = match port {
+            Some(port) => port_reason(port),
+            None => self.plane.ports.refusal(interface.ifindex).map(str::to_owned),
+        };
+        model::Interface {
+            name: interface.name.clone(),
+            ifindex: interface.ifindex.0,
+            mode: port.map_or(Mode::None, |port| mode(port.attachment.mode)),
+            reason,
+            program: port.map(|port| program_name(port).to_owned()),
+            mac: interface.mac.map(mac),
+            mtu: interface.mtu,
+            up: interface.up,
+            carrier: interface.carrier,
+            can_redirect: port.is_some_and(|port| port.egress.is_ok()),
+            hands_up: port.and_then(|port| port.up_reason).map(|reason| reason.name().to_owned()),
+            forwarding: interface.forwarding4,
+            kind: interface.kind.clone(),
+            addresses: interface
+                .addresses
+                .iter()
+                .filter(|address| address.local.addr().is_ipv4())
+                .map(|address| address.local.to_string())
+                .collect(),
+        }
+    }
+
+    fn show_neighbors(&self) -> Vec<Neighbor> {
+        let adjacencies: std::collections::BTreeMap<_, _> = self
+            .plane
+            .fib
+            .adjacencies()
+            .map(|adjacency| ((adjacency.ifindex, adjacency.neighbour), adjacency.slot))
+            .collect();
+        let now = crate::clock::now();
+        let ours = |ifindex: &Ifindex| self.plane.ports.get(*ifindex).is_some();
+        self.plane
+            .neighbours
+            .values()
+            .filter(|neighbour| ours(&neighbour.ifindex))
+            .map(|neighbour| {
+                let key = (neighbour.ifindex, neighbour.address);
+                let (mac, state) = match neighbour.state {
+                    NeighbourState::Usable(address) => (Some(mac(address)), "usable"),
+                    NeighbourState::Resolving => (None, "resolving"),
+                    NeighbourState::Failed => (None, "failed"),
+                };
+                Neighbor {
+                    address: neighbour.address,
+                    interface: self.plane.interfaces.name(neighbour.ifindex),
+                    mac,
+                    state: state.into(),
+                    managed: neighbour.managed,
+                    adjacency: adjacencies.get(&key).copied(),
+                    idle: self.usage.idle(now, key).map(|idle| idle.as_secs()),
+                }
+            })
+            .collect()
+    }
+
+    fn show_nexthops(&self) -> Vec<Nexthop> {
+        self.plane.fib.nexthops().filter_map(|info| self.show_nexthop(&info)).collect()
+    }
+
+    /// `None` for one that has no number because the table is full.
+    fn show_nexthop(&self, info: &NexthopInfo) -> Option<Nexthop> {
+        let (kind, reason, adjacency) = words(self.plane.fib.decision(info.word));
+        Some(Nexthop {
+            id: info.id?,
+            kind: kind.into(),
+            reason: reason.map(|reason| reason.name().to_owned()),
+            via: gateway(&info.target),
+            dev: info.target.ifindex().map(|ifindex| self.plane.interfaces.name(ifindex)),
+            mac: adjacency.map(|(_, adjacency)| mac(adjacency.destination)),
+            mtu: adjacency.map(|(_, adjacency)| adjacency.mtu),
+            adjacency: adjacency.map(|(slot, _)| slot),
+            prefixes: u64::from(info.prefixes),
+        })
+    }
+
+    fn show_counters(&self) -> Vec<PortCounters> {
+        let port = |name: String, ifindex, mode, number| {
+            let row = self.plane.tables.counters(number).ok()?;
+            Some(PortCounters { name, ifindex, mode, row })
+        };
+        // Row 0: what came in by ports that the daemon does not know (yet).
+        let unknown = port("(unknown)".into(), 0, Mode::None, 0)
+            .filter(|unknown| unknown.get(Reason::UnknownPort).packets > 0);
+        let known = self.plane.ports.attached().filter_map(|(ifindex, attached)| {
+            let mode = mode(attached.attachment.mode);
+            port(attached.name.clone(), ifindex.0, mode, attached.number)
+        });
+        known.chain(unknown).collect()
+    }
+
+    fn show_fib(&self) -> Fib {
+        let stats = self.plane.fib.stats();
+        Fib {
+            engine: self.config.dataplane.engine.name().into(),
+            prefixes: (stats.prefixes - stats.host_routes) as u64,
+            host_routes: stats.host_routes as u64,
+            nexthops: u64::from(stats.nexthops),
+            adjacencies: u64::from(stats.adjacencies),
+            own_addresses: stats.own as u64,
+            overflow: (stats.without_nexthop + stats.without_adjacency) as u64,
+            bytes: self.plane.tables.bytes(),
+        }
+    }
+
+    fn lookup(&self, address: Ipv4Addr) -> XdpAnswer {
+        let entry = self.plane.fib.lookup(address);
+        let Some(entry) = entry else {
+            return XdpAnswer {
+                verdict: "up".into(),
+                reason: Reason::NoRoute.name().into(),
+                prefix: None,
+                via: None,
+                dev: None,
+            };
+        };
+        self.answer(&entry)
+    }
+
+    fn answer(&self, entry: &FibEntry) -> XdpAnswer {
+        let (kind, reason, adjacency) = words(entry.decision);
+        let forwards = adjacency.is_some();
+        let verdict = if kind == "resolve" { "up" } else { kind };
+        let to = gateway(&entry.target).filter(|_| forwards);
+        XdpAnswer {
+            verdict: verdict.into(),
+            reason: reason.unwrap_or(Reason::Forwarded).name().into(),
+            prefix: Some(entry.prefix),
+            via: to,
+            dev: adjacency.map(|(_, found)| self.plane.interfaces.name(Ifindex(found.ifindex))),
+        }
+    }
+
+    fn arrival(&self, prefix: Ipv4Net) -> Arrival {
+        let Some(route) = self.programmer.selected(TableId::MAIN, prefix) else {
+            let installed = ShownInstalled { kernel: false, xdp: false };
+            return Arrival { installed, refusal: None };
+        };
+        let (kernel, refusal) = self.in_kernel(prefix, route);
+        let xdp = self.plane.fib.exact(prefix).is_some_and(|entry| {
+            entry.target != Target::Fixed(Reason::KernelRoute)
+        });
+        Arrival { installed: ShownInstalled { kernel, xdp }, refusal }
+    }
+
+    fn in_kernel(&self, prefix: Ipv4Net, route: &Route<forwarder_core::net::Ipv4>) -> (bool, Option<String>) {
+        if matches!(route.source, Source::Connected | Source::Kernel(_)) {
+            return (true, None);
+        }
+        if !self.programmer.exports() {
+            return (false, None);
+        }
+        match self.programmer.exporter().installed(prefix) {
+            Installed::Yes => (true, None),
+            Installed::No(refusal) => (false, Some(refusal.to_string())),
+            Installed::Pending | Installed::NotWanted => (false, None),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let stats = self.programmer.exporter().stats();
+        let mut ports = PortSummary { native: 0, generic: 0, none: 0 };
+        for (_, port) in self.plane.ports.attached() {
+            match port.attachment.mode {
+                AttachMode::Native => ports.native += 1,
+                AttachMode::Generic => ports.generic += 1,
+            }
+        }
+        ports.none = self.plane.ports.failed() as u32;
+        let exports = self.programmer.exports();
+        Summary {
+            degraded: self.degraded(),
+            ports,
+            kernel: if exports { stats.installed as u64 } else { 0 },
+            kernel_missing: if exports { (stats.desired - stats.installed) as u64 } else { 0 },
+            xdp: self.plane.fib.stats().prefixes as u64,
+        }
+    }
+
+    fn degraded(&self) -> Vec<Degraded> {
+        let mut all = Vec::new();
+        let mut say = |reason: &str, detail: String| {
+            all.push(Degraded { reason: reason.to_owned(), detail });
+        };
+        let constraints = &self.plane.constraints;
+        let bypass = &self.config.dataplane.bypass;
+        for (kind, found) in [
+            (Bypass::Netfilter, &constraints.netfilter),
+            (Bypass::Rules, &constraints.rules),
+            (Bypass::Xfrm, &constraints.xfrm),
+        ] {
+            if let Some(detail) = found.as_ref().filter(|_| !bypass.contains(&kind)) {
+                say(kind.name(), detail.clone());
+            }
+        }
+        if !bypass.contains(&Bypass::Tc) {
+            for (ifindex, detail) in &constraints.tc {
+                if self.plane.ports.get(*ifindex).is_some() {
+                    let name = self.plane.interfaces.name(*ifindex);
+                    say(Bypass::Tc.name(), format!("{name}: {detail}"));
+                }
+            }
+        }
+        for (_, port) in self.plane.ports.attached() {
+            match port.up_reason {
+                Some(reason @ (Reason::ForwardingOff | Reason::VlanOffload)) => {
+                    say(reason.name(), format!("everything received on {} goes up", port.name));
+                }
+                _ => {}
+            }
+            if port.failing() {
+                let detail = format!("{} loses every redirected frame", port.name);
+                say("tx-error", detail);
+            }
+        }
+        let stats = self.plane.fib.stats();
+        let overflow = stats.without_nexthop + stats.without_adjacency + stats.without_own;
+        if self.plane.is_full() || overflow > 0 {
+            say("fib-full", "not everything fits into the fast path's tables".into());
+        }
+        if let Some(why) = self.plane.transmit_refused() {
+            say("tx-counters", format!("transmit losses are not counted: {why}"));
+        }
+        all
+    }
+}
+
+fn port_reason(port: &AttachedPort) -> Option<String> {
+    let mut words: Vec<String> = port.attachment.refused.clone();
+    if let Err(why) = port.egress {
+        words.push(format!("not redirected to: {why}"));
+    }
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+fn program_name(port: &AttachedPort) -> &'static str {
+    if port.attachment.program == program::FORWARD_FRAGS { "frags" } else { "plain" }
+}
+
+fn mode(mode: AttachMode) -> Mode {
+    match mode {
+        AttachMode::Native => Mode::Native,
+        AttachMode::Generic => Mode::Generic,
+    }
+}
+
+fn mac(octets: [u8; 6]) -> String {
+    let parts: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    parts.join(":")
+}
+
+type Found = (u32, forwarder_common::abi::Adjacency);
+
+fn words(decision: Decision) -> (&'static str, Option<Reason>, Option<Found>) {
+    match decision {
+        Decision::Forward { slot, adjacency } => ("forward", None, Some((slot, adjacency))),
+        Decision::Up(reason) => ("up", Some(reason), None),
+        Decision::Drop(reason) => ("drop", Some(reason), None),
+        Decision::Resolve { .. } => ("resolve", Some(Reason::Unresolved), None),
+    }
+}
+
+fn gateway(target: &Target) -> Option<Ipv4Addr> {
+    match target {
+        Target::Via { gateway, .. } => Some(*gateway),
+        _ => None,
+    }
+}

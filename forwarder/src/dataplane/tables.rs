@@ -1,0 +1,251 @@
+//! The BPF maps, typed: the only place that writes them.
+//!
+//! Owned by the dataplane task. Writes are carried out in the order in which
+//! `fib::Fib` gives them; that order is what keeps readers right (fill an
+//! adjacency, then store the word that names it, then the prefix).
+
+use std::net::Ipv4Addr;
+
+use aya::maps::lpm_trie::Key;
+use aya::maps::{
+    Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
+};
+use aya::util::nr_cpus;
+use forwarder_common::abi::{
+    ABI_VERSION, Adjacency, CounterRow, MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter,
+    PORT_SLOTS, Port, PuntLimit, PuntState, map, own_hash,
+};
+use forwarder_common::reason::PuntClass;
+use ipnet::Ipv4Net;
+
+use super::object::{LoadError, Object};
+
+/// Handles of all maps.
+pub struct Tables {
+    routes4: LpmTrie<MapData, u32, u32>,
+    nexthop: Array<MapData, u32>,
+    adjacency: Array<MapData, Adjacency>,
+    ports: Array<MapData, Port>,
+    counters: PerCpuArray<MapData, CounterRow>,
+    tx_ports: DevMap<MapData>,
+    tx_ports_frags: DevMap<MapData>,
+    own_filter: Array<MapData, OwnFilter>,
+    own4: HashMap<MapData, u32, u32>,
+    punt_limit: Array<MapData, PuntLimit>,
+    _punt_state: PerCpuArray<MapData, PuntState>,
+    /// How many own addresses share each filter bit: a bit goes when its last
+    /// address does.
+    own_bits: Vec<u16>,
+    filter: OwnFilter,
+}
+
+macro_rules! take {
+    ($object:expr, $name:expr) => {
+        $object
+            .take_map($name)?
+            .try_into()
+            .map_err(|source| LoadError::Map {
+                name: $name,
+                source,
+            })?
+    };
+}
+
+impl Tables {
+    /// Takes the maps out of a loaded object.
+    pub fn new(object: &mut Object) -> Result<Tables, LoadError> {
+        let mut meta: Array<MapData, Meta> = take!(object, map::META);
+        meta.set(
+            0,
+            Meta {
+                abi_version: ABI_VERSION,
+                ..Meta::default()
+            },
+            0,
+        )
+        .map_err(|source| LoadError::Map {
+            name: map::META,
+            source,
+        })?;
+        Ok(Tables {
+            routes4: take!(object, map::ROUTES4),
+            nexthop: take!(object, map::NEXTHOP),
+            adjacency: take!(object, map::ADJACENCY),
+            ports: take!(object, map::PORTS),
+            counters: take!(object, map::COUNTERS),
+            tx_ports: take!(object, map::TX_PORTS),
+            tx_ports_frags: take!(object, map::TX_PORTS_FRAGS),
+            own_filter: take!(object, map::OWN_FILTER),
+            own4: take!(object, map::OWN4),
+            punt_limit: take!(object, map::PUNT_LIMIT),
+            _punt_state: take!(object, map::PUNT_STATE),
+            own_bits: vec![0; 1 << 16],
+            filter: OwnFilter::default(),
+        })
+    }
+
+    /// Takes the event ring out of a loaded object.
+    pub fn events(object: &mut Object) -> Result<RingBuf<MapData>, LoadError> {
+        Ok(take!(object, map::EVENTS))
+    }
+
+    /// Prefix → next-hop id.
+    pub fn set_route(&mut self, prefix: Ipv4Net, id: u32) -> Result<(), MapError> {
+        self.routes4.insert(&route_key(prefix), id, 0)
+    }
+
+    /// Forgets a prefix; one that is not there is no error.
+    pub fn remove_route(&mut self, prefix: Ipv4Net) -> Result<(), MapError> {
+        match self.routes4.remove(&route_key(prefix)) {
+            Err(MapError::KeyNotFound) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// `NEXTHOP[id] = word`.
+    pub fn set_nexthop(&mut self, id: u32, word: u32) -> Result<(), MapError> {
+        self.nexthop.set(id, word, 0)
+    }
+
+    /// Fills a free adjacency slot.
+    pub fn set_adjacency(&mut self, slot: u32, adjacency: Adjacency) -> Result<(), MapError> {
+        self.adjacency.set(slot, adjacency, 0)
+    }
+
+    /// The coarse time at which an adjacency was last used.
+    pub fn used(&self, slot: u32) -> Result<u32, MapError> {
+        self.adjacency.get(&slot, 0).map(|adjacency| adjacency.used)
+    }
+
+    /// An address of this router: packets from it are dropped.
+    pub fn add_own(&mut self, address: Ipv4Addr) -> Result<(), MapError> {
+        let key = u32::from_ne_bytes(address.octets());
+        // The exact set first: a filter bit without its entry only costs time.
+        self.own4.insert(key, 1, 0)?;
+        self.change_filter(key, true)
+    }
+
+    /// No longer an address of this router.
+    pub fn remove_own(&mut self, address: Ipv4Addr) -> Result<(), MapError> {
+        let key = u32::from_ne_bytes(address.octets());
+        match self.own4.remove(&key) {
+            Ok(()) => self.change_filter(key, false),
+            Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn change_filter(&mut self, key: u32, add: bool) -> Result<(), MapError> {
+        let (word, bit) = own_hash(key);
+        let count = &mut self.own_bits[word * 32 + bit as usize];
+        *count = if add {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+        let mask = 1 << bit;
+        let bits = &mut self.filter.words[word];
+        let wanted = if *count > 0 {
+            *bits | mask
+        } else {
+            *bits & !mask
+        };
+        if wanted != *bits {
+            *bits = wanted;
+            self.own_filter.set(0, self.filter, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a port known to the programs, as receiver and as egress.
+    pub fn set_port(&mut self, port: Port) -> Result<(), MapError> {
+        self.set_egress(port.number, port.ifindex)?;
+        self.ports.set(slot_of(port.ifindex), port, 0)
+    }
+
+    fn set_egress(&mut self, number: u32, ifindex: u32) -> Result<(), MapError> {
+        for devmap in [&mut self.tx_ports, &mut self.tx_ports_frags] {
+            // A null program: nothing runs on the frame at egress.
+            devmap
+                .set(number, ifindex, None, 0)
+                .map_err(|error| match error {
+                    aya::maps::xdp::XdpMapError::MapError(error) => error,
+                    aya::maps::xdp::XdpMapError::ChainedProgramNotSupported => {
+                        MapError::ProgramNotLoaded
+                    }
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a port. Its DEVMAP entries go with the device, or are
+    /// overwritten when the number is used again.
+    pub fn clear_port(&mut self, ifindex: u32) -> Result<(), MapError> {
+        self.ports.set(slot_of(ifindex), Port::default(), 0)
+    }
+
+    /// The counters of a port, all CPUs together; number 0: unknown ports.
+    pub fn counters(&self, number: u32) -> Result<CounterRow, MapError> {
+        let mut total = CounterRow::default();
+        for row in self.counters.get(&number, 0)?.iter() {
+            for (sum, counter) in total.reasons.iter_mut().zip(&row.reasons) {
+                sum.packets += counter.packets;
+                sum.bytes += counter.bytes;
+            }
+        }
+        Ok(total)
+    }
+
+    /// Kernel memory of the maps in bytes, by their sizes. The trie counts at
+    /// what its prefixes take, not at what it may hold.
+    pub fn bytes(&self) -> u64 {
+        let cpus = nr_cpus().unwrap_or(1) as u64;
+        let fixed = |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
+        fixed(MAX_NEXTHOPS, size_of::<u32>())
+            + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
+            + fixed(PORT_SLOTS, size_of::<Port>())
+            + fixed(MAX_PORTS, size_of::<CounterRow>()) * cpus
+            + size_of::<OwnFilter>() as u64
+    }
+
+    /// Starts a port's counters at zero: its number may have been another's.
+    pub fn clear_counters(&mut self, number: u32) -> Result<(), MapError> {
+        let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
+        let zero = PerCpuValues::try_from(vec![CounterRow::default(); cpus])?;
+        self.counters.set(number, zero, 0)
+    }
+
+    /// Limits what goes up under a class, per CPU; a rate of 0 means no limit.
+    pub fn set_punt_limit(&mut self, class: PuntClass, rate: u32) -> Result<(), MapError> {
+        self.punt_limit.set(class as u32, punt_limit(rate), 0)
+    }
+
+    /// Limits events to the daemon, per CPU and second.
+    pub fn set_event_limit(&mut self, rate: u32) -> Result<(), MapError> {
+        self.punt_limit
+            .set(PuntClass::EVENT_SLOT, punt_limit(rate), 0)
+    }
+}
+
+/// A rate as the cost of one packet; the burst is a tenth of a second's worth.
+fn punt_limit(rate: u32) -> PuntLimit {
+    match rate {
+        0 => PuntLimit::default(),
+        rate => PuntLimit {
+            cost_ns: 1_000_000_000 / u64::from(rate),
+            burst_ns: 100_000_000,
+        },
+    }
+}
+
+/// Slot of a port in the direct-mapped table.
+pub fn slot_of(ifindex: u32) -> u32 {
+    ifindex & (PORT_SLOTS - 1)
+}
+
+fn route_key(prefix: Ipv4Net) -> Key<u32> {
+    Key::new(
+        u32::from(prefix.prefix_len()),
+        u32::from_ne_bytes(prefix.network().octets()),
+    )
+}

@@ -1,0 +1,310 @@
+//! The task that owns the fast path and what is programmed into it.
+//!
+//! Events come from the netlink monitor (interfaces, neighbours, constraints),
+//! the RIB (generations to pull), the kernel's table (routes of ours) and the
+//! API (queries). Each is handled in a bounded step; large tables are worked
+//! off between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aya::maps::{MapData, RingBuf};
+use forwarder_core::config::Config;
+use forwarder_core::interface::Interfaces;
+use forwarder_core::kernel::event::DataplaneEvent;
+use forwarder_core::time::Instant;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::attach::AttachError;
+use super::features::Features;
+use super::feedback::{Feedback, Verdict};
+use super::grace::Grace;
+use super::keeper;
+use super::plane::Plane;
+use super::programmer::{Programmer, Reached};
+use super::query::Query;
+use super::usage::{self, Usage};
+use crate::clock;
+use crate::rib_task::{OursEvent, RibHandle};
+
+/// How often `used` words are read: four times within the shortest sensible
+/// idle time.
+const USAGE_PERIOD: Duration = Duration::from_secs(5);
+
+/// A gateway that does not answer is asked for again after this.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(3);
+
+/// Time that removing our routes may take at the end.
+const WITHDRAW_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Where the task's input comes from.
+pub struct Inputs {
+    /// Neighbours and constraints.
+    pub events: mpsc::Receiver<Vec<DataplaneEvent>>,
+    /// The interfaces.
+    pub interfaces: watch::Receiver<Arc<Interfaces>>,
+    /// Routes of ours seen in the kernel.
+    pub ours: mpsc::Receiver<Vec<OursEvent>>,
+    /// Set once the kernel's tables have been read into the RIB.
+    pub ready: watch::Receiver<bool>,
+    /// The route database.
+    pub rib: RibHandle,
+    /// From the API.
+    pub queries: mpsc::Receiver<Query>,
+    /// To the neighbour keeper.
+    pub keeper: mpsc::Sender<keeper::Request>,
+    /// Miss and resolve events of the program.
+    pub ring: RingBuf<MapData>,
+}
+
+/// The task's state.
+pub struct DataplaneTask {
+    pub(super) plane: Plane,
+    pub(super) programmer: Programmer,
+    pub(super) features: Features,
+    pub(super) usage: Usage,
+    pub(super) config: Arc<Config>,
+    pub(super) events_seen: u64,
+    feedback: Feedback,
+    grace: Grace,
+    resting: Option<(forwarder_core::fib::Freed, Vec<u32>)>,
+    inputs: Inputs,
+    reached: watch::Sender<Reached>,
+    /// When leftovers of an earlier life are removed; RIP needs a round to
+    /// learn again what it had put there.
+    sweep_at: Option<Instant>,
+    started: bool,
+    full: bool,
+    next_usage: Instant,
+    next_resolve: Instant,
+}
+
+impl DataplaneTask {
+    /// The task over a loaded plane.
+    pub fn new(
+        plane: Plane,
+        programmer: Programmer,
+        features: Features,
+        grace: Grace,
+        config: Arc<Config>,
+        inputs: Inputs,
+    ) -> (DataplaneTask, watch::Receiver<Reached>) {
+        let (reached, receiver) = watch::channel(Reached::default());
+        let task = DataplaneTask {
+            plane,
+            programmer,
+            features,
+            usage: Usage::default(),
+            config,
+            events_seen: 0,
+            feedback: Feedback::default(),
+            grace,
+            resting: None,
+            inputs,
+            reached,
+            sweep_at: None,
+            started: false,
+            full: false,
+            next_usage: Instant::ZERO,
+            next_resolve: Instant::ZERO,
+        };
+        (task, receiver)
+    }
+
+    /// Attaches to the ports that there are at the start. What is refused then
+    /// is an error of the configuration, to be mended before the daemon runs.
+    pub fn attach(&mut self) -> Vec<AttachError> {
+        self.plane.interfaces = self.inputs.interfaces.borrow_and_update().clone();
+        self.plane.reconcile(&self.features)
+    }
+
+    /// Runs until cancelled, then takes everything down again.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let busy = self.programmer.has_work();
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                Some(events) = self.inputs.events.recv() => self.dataplane_events(events),
+                Ok(()) = self.inputs.interfaces.changed() => self.interfaces_changed(),
+                result = self.features.changed() => self.features_changed(result),
+                Some(ours) = self.inputs.ours.recv() => self.programmer.ours(ours),
+                Ok(()) = self.inputs.ready.changed() => self.kernel_known(),
+                Ok(()) = self.inputs.rib.generation.changed() => self.pull().await,
+                Some(query) = self.inputs.queries.recv() => self.query(query),
+                () = self.grace.ended() => self.grace_ended(),
+                _ = tick.tick() => self.tick(),
+                () = std::future::ready(()), if busy => self.programmer.step(&mut self.plane).await,
+            }
+            self.settle();
+        }
+        self.shut_down().await;
+    }
+
+    fn dataplane_events(&mut self, events: Vec<DataplaneEvent>) {
+        let mut reconcile = false;
+        for event in events {
+            if let DataplaneEvent::Neighbour(neighbour) = &event {
+                let key = (neighbour.ifindex, neighbour.address);
+                self.usage.confirm(key, neighbour.managed);
+            }
+            reconcile |= self.plane.event(event);
+        }
+        if reconcile {
+            self.plane.reconcile(&self.features);
+        }
+    }
+
+    fn interfaces_changed(&mut self) {
+        self.plane.interfaces = self.inputs.interfaces.borrow_and_update().clone();
+        self.plane.reconcile(&self.features);
+        self.programmer.retry();
+        // A link that came up: its gateways are asked for at once.
+        self.next_resolve = Instant::ZERO;
+    }
+
+    fn features_changed(&mut self, result: std::io::Result<()>) {
+        if let Err(error) = result {
+            warn!("XDP abilities of devices: {error}");
+        }
+        self.plane.reconcile(&self.features);
+    }
+
+    fn kernel_known(&mut self) {
+        if !*self.inputs.ready.borrow_and_update() {
+            return;
+        }
+        self.programmer.kernel_known();
+        let wait = self.config.rip.as_ref().map_or(Duration::ZERO, |rip| rip.update * 2);
+        self.sweep_at = Some(clock::now() + wait);
+    }
+
+    async fn pull(&mut self) {
+        self.inputs.rib.generation.borrow_and_update();
+        match self.inputs.rib.since(self.programmer.cursor()).await {
+            Ok(pulled) => self.programmer.pulled(pulled),
+            Err(error) => warn!("{error:#}"),
+        }
+    }
+
+    /// After every event: what follows from it.
+    fn settle(&mut self) {
+        let now = clock::now();
+        if self.sweep_at.is_some_and(|at| now >= at) && !self.programmer.has_work() {
+            self.sweep_at = None;
+            self.programmer.rib_filled();
+        }
+        if !self.started && *self.inputs.ready.borrow() && !self.programmer.has_work() {
+            self.started = true;
+            self.plane.started(&self.features);
+            info!("forwarding");
+        }
+        if self.plane.is_full() != self.full {
+            self.full = self.plane.is_full();
+            self.plane.reconcile(&self.features);
+        }
+        self.resolve_gateways(now);
+        self.rest_freed();
+        let reached = self.programmer.reached();
+        self.reached.send_if_modified(|current| std::mem::replace(current, reached) != reached);
+    }
+
+    /// Gateways without a neighbour entry are asked for ahead of traffic.
+    fn resolve_gateways(&mut self, now: Instant) {
+        if now < self.next_resolve {
+            return;
+        }
+        let mut asked = false;
+        for (ifindex, address) in self.plane.fib.gateways_to_resolve() {
+            asked = true;
+            // A full queue: asked again next time.
+            let _ = self.inputs.keeper.try_send(keeper::Request::Resolve(ifindex, address));
+        }
+        // While nothing waits, a new gateway is asked for at once.
+        self.next_resolve = if asked { now + RESOLVE_AGAIN } else { now };
+    }
+
+    fn rest_freed(&mut self) {
+        let freed = self.plane.fib.stats().freed > 0 || self.plane.ports.has_freed();
+        if freed && self.resting.is_none() && self.grace.begin() {
+            self.resting = Some((self.plane.fib.take_freed(), self.plane.ports.take_freed()));
+        }
+    }
+
+    fn grace_ended(&mut self) {
+        if let Some((freed, numbers)) = self.resting.take() {
+            self.plane.release(freed, numbers);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = clock::now();
+        self.programmer.tick();
+        self.drain_ring();
+        self.judge_ports(now);
+        if now >= self.next_usage {
+            self.next_usage = now + USAGE_PERIOD;
+            self.scan_usage(now);
+        }
+    }
+
+    /// Events only say that something is worth looking at; the kernel resolves
+    /// and answers by itself.
+    fn drain_ring(&mut self) {
+        while self.inputs.ring.next().is_some() {
+            self.events_seen += 1;
+        }
+    }
+
+    fn judge_ports(&mut self, now: Instant) {
+        let ports: Vec<_> =
+            self.plane.ports.attached().map(|(ifindex, port)| (ifindex, port.number)).collect();
+        let mut changed = false;
+        for (ifindex, number) in ports {
+            let Ok(row) = self.plane.tables.counters(number) else { continue };
+            let Some(verdict) = self.feedback.sample(now, ifindex, &row) else { continue };
+            let failing = verdict == Verdict::Failing;
+            changed |= self.plane.ports.set_failing(ifindex, failing);
+        }
+        self.feedback.retain(|ifindex| self.plane.ports.get(ifindex).is_some());
+        if changed {
+            self.plane.reconcile(&self.features);
+        }
+    }
+
+    fn scan_usage(&mut self, now: Instant) {
+        let idle = self.config.dataplane.neighbour_idle;
+        let tables = &self.plane.tables;
+        let words = self.plane.fib.adjacencies().filter_map(|adjacency| {
+            let word = tables.used(adjacency.slot).ok()?;
+            Some(((adjacency.ifindex, adjacency.neighbour), word))
+        });
+        let requests = self.usage.scan(now, idle, words);
+        for request in requests {
+            let request = match request {
+                usage::Request::Manage((ifindex, address)) => {
+                    keeper::Request::Manage(ifindex, address)
+                }
+                usage::Request::Release((ifindex, address)) => {
+                    keeper::Request::Release(ifindex, address)
+                }
+            };
+            let _ = self.inputs.keeper.try_send(request);
+        }
+    }
+
+    /// Programs off first, then our routes: traffic is the kernel's in between.
+    async fn shut_down(mut self) {
+        self.plane.detach();
+        for (ifindex, address) in self.usage.managed() {
+            let _ = self.inputs.keeper.try_send(keeper::Request::Release(ifindex, address));
+        }
+        let withdraw = self.programmer.withdraw_all(&mut self.plane);
+        if tokio::time::timeout(WITHDRAW_DEADLINE, withdraw).await.is_err() {
+            warn!("not all of our routes could be removed; `forwarder detach` removes the rest");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Which of the RIB's selected routes RIP announces.
+//!
+//! A cursor on the RIB's journal; a task of its own that turns changes into
+//! what the configuration says of their source. The networks of RIP's own
+//! interfaces are announced by the engine itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forwarder_core::config::{RedistributeSource, Rip};
+use forwarder_core::net::{Ipv4, TableId};
+use forwarder_core::rib::Generation;
+use forwarder_core::rip::{Metric, Redistribute};
+use forwarder_core::route::{Route, RouteType, Source};
+use ipnet::Ipv4Net;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::rib_task::{Pulled, RibHandle};
+
+/// Batches waiting for RIP; the task waits when it is full and pulls more at
+/// once afterwards.
+pub const DEPTH: usize = 16;
+
+/// What is announced of a route.
+type Announcement = (Metric, u16, Option<std::net::Ipv4Addr>);
+
+/// The feed's state: what RIP was told.
+pub struct Feed {
+    rib: RibHandle,
+    settings: watch::Receiver<Option<Arc<Rip>>>,
+    output: mpsc::Sender<Vec<Redistribute<Ipv4>>>,
+    cursor: Generation,
+    told: BTreeMap<Ipv4Net, Announcement>,
+}
+
+impl Feed {
+    /// Nothing told yet.
+    pub fn new(
+        rib: RibHandle,
+        settings: watch::Receiver<Option<Arc<Rip>>>,
+        output: mpsc::Sender<Vec<Redistribute<Ipv4>>>,
+    ) -> Feed {
+        Feed { rib, settings, output, cursor: Generation::default(), told: BTreeMap::new() }
+    }
+
+    /// Runs until cancelled. `reached` tells the generation that RIP knows.
+    pub async fn run(mut self, cancel: CancellationToken, reached: watch::Sender<Generation>) {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                Ok(()) = self.rib.generation.changed() => {}
+                // Other rules: everything is looked at again.
+                Ok(()) = self.settings.changed() => self.cursor = Generation::default(),
+            }
+            self.rib.generation.borrow_and_update();
+            match self.rib.since(self.cursor).await {
+                Ok(pulled) => self.pulled(pulled).await,
+                Err(error) => warn!("{error:#}"),
+            }
+            reached.send_replace(self.cursor);
+        }
+    }
+
+    async fn pulled(&mut self, pulled: Pulled) {
+        let settings = self.settings.borrow_and_update().clone();
+        let mut out = Vec::new();
+        match pulled {
+            Pulled::UpToDate => {}
+            Pulled::Deltas(batches) => {
+                for batch in batches {
+                    self.cursor = batch.generation;
+                    for change in batch.changes.iter().filter(|c| c.table == TableId::MAIN) {
+                        let route = change.new.as_deref();
+                        self.tell(&settings, change.prefix, route, &mut out);
+                    }
+                }
+            }
+            Pulled::Snapshot(snapshot) => {
+                self.cursor = snapshot.generation;
+                let routes: BTreeMap<_, _> = snapshot
+                    .routes
+                    .iter()
+                    .filter(|(table, ..)| *table == TableId::MAIN)
+                    .map(|(_, prefix, route)| (*prefix, route))
+                    .collect();
+                let gone: Vec<_> =
+                    self.told.keys().filter(|prefix| !routes.contains_key(prefix)).copied().collect();
+                for prefix in gone {
+                    self.tell(&settings, prefix, None, &mut out);
+                }
+                for (prefix, route) in routes {
+                    self.tell(&settings, prefix, Some(&**route), &mut out);
+                }
+                self.tell_default(&settings, &mut out);
+            }
+        }
+        if !out.is_empty() {
+            // RIP ends only when the daemon does.
+            let _ = self.output.send(out).await;
+        }
+    }
+
+    fn tell(
+        &mut self,
+        settings: &Option<Arc<Rip>>,
+        prefix: Ipv4Net,
+        route: Option<&Route<Ipv4>>,
+        out: &mut Vec<Redistribute<Ipv4>>,
+    ) {
+        let wanted = settings.as_ref().and_then(|rip| announcement(rip, prefix, route));
+        self.say(prefix, wanted, out);
+    }
+
+    /// `default-originate`: whatever the RIB holds.
+    fn tell_default(
+        &mut self,
+        settings: &Option<Arc<Rip>>,
+        out: &mut Vec<Redistribute<Ipv4>>,
+    ) {
+        if settings.as_ref().is_some_and(|rip| rip.default_originate) {
+            self.say(Ipv4Net::default(), Some((Metric::ONE, 0, None)), out);
+        }
+    }
+
+    fn say(
+        &mut self,
+        prefix: Ipv4Net,
+        wanted: Option<Announcement>,
+        out: &mut Vec<Redistribute<Ipv4>>,
+    ) {
+        if self.told.get(&prefix) == wanted.as_ref() {
+            return;
+        }
+        match wanted {
+            Some((metric, tag, next_hop)) => {
+                self.told.insert(prefix, (metric, tag, next_hop));
+                out.push(Redistribute::Update { prefix, metric, tag, next_hop });
+            }
+            None => {
+                self.told.remove(&prefix);
+                out.push(Redistribute::Withdraw { prefix });
+            }
+        }
+    }
+}
+
+fn announcement(
+    rip: &Rip,
+    prefix: Ipv4Net,
+    route: Option<&Route<Ipv4>>,
+) -> Option<Announcement> {
+    if prefix == Ipv4Net::default() && rip.default_originate {
+        return Some((Metric::ONE, 0, None));
+    }
+    let route = route.filter(|route| route.kind == RouteType::Unicast)?;
+    let source = match route.source {
+        Source::Connected => RedistributeSource::Connected,
+        Source::Static => RedistributeSource::Static,
+        Source::Kernel(_) => RedistributeSource::Kernel,
+        Source::Rip => return None,
+    };
+    let rule = rip.redistribute.iter().find(|rule| rule.source == source)?;
+    let metric = Metric::new(u32::from(rule.metric))?;
+    let tag = rule.tag.unwrap_or_else(|| u16::try_from(route.tag).unwrap_or(0));
+    let next_hop = match route.nexthops.as_slice() {
+        [single] => single.gateway,
+        _ => None,
+    };
+    Some((metric, tag, next_hop))
+}

@@ -1,0 +1,339 @@
+//! The task that owns the route database.
+//!
+//! Everything that changes a route comes in here: the kernel's events, the
+//! configured static routes, RIP. Each wake-up's changes are one generation;
+//! the watch channel tells its number, and whoever mirrors the routes (the
+//! dataplane, RIP's redistribution) pulls what it has not seen yet. Nothing is
+//! pushed, so a slow reader costs nobody but itself.
+
+mod statics;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use forwarder_core::config::Config;
+use forwarder_core::interface::Interfaces;
+use forwarder_core::kernel::event::{KernelRoute, RouteEvent};
+use forwarder_core::kernel::import::{ImportOp, KernelTable, Ours};
+use forwarder_core::net::{Ipv4, TableId};
+use forwarder_core::rib::{
+    Batch, EntryView, Generation, Rib, RibConfig, Since, Slot, Snapshot,
+};
+use forwarder_core::route::{Candidate, RouteType, Source};
+use ipnet::Ipv4Net;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use forwarder_core::rip::RouteChange;
+use statics::Statics;
+
+/// Commands waiting for the task. Callers wait when it is full: RIP has taken
+/// its routes in already, and the API's readers are few.
+const COMMANDS: usize = 64;
+
+/// A route of ours that was seen in the kernel, or is gone from it.
+#[derive(Debug)]
+pub enum OursEvent {
+    /// There with this content.
+    Seen(KernelRoute<Ipv4>),
+    /// Not there any more.
+    Gone(Ipv4Net),
+}
+
+/// What a mirror of the routes gets.
+pub enum Pulled {
+    /// Nothing new.
+    UpToDate,
+    /// The batches after its cursor, oldest first.
+    Deltas(Vec<Arc<Batch<Ipv4>>>),
+    /// Everything: the cursor fell off the journal.
+    Snapshot(Snapshot<Ipv4>),
+}
+
+/// Which routes to show.
+#[derive(Clone, Copy, Debug)]
+pub enum Filter {
+    /// All of table main.
+    All,
+    /// This prefix exactly.
+    Exact(Ipv4Net),
+    /// The longest match of this address.
+    Longest(Ipv4Addr),
+}
+
+/// How many routes there are, for `show status`.
+#[derive(Clone, Debug, Default)]
+pub struct RouteCounts {
+    /// Prefixes of table main with any candidate.
+    pub prefixes: u64,
+    /// Selected routes of table main by source.
+    pub selected: BTreeMap<Source, u64>,
+}
+
+enum Command {
+    Rip(Vec<RouteChange<Ipv4>>),
+    RipGone,
+    Summary(oneshot::Sender<RouteCounts>),
+    Configure(Arc<Config>),
+    Since(Generation, oneshot::Sender<Pulled>),
+    Show(Filter, oneshot::Sender<Vec<EntryView<Ipv4>>>),
+}
+
+/// How other tasks reach the route database.
+#[derive(Clone)]
+pub struct RibHandle {
+    commands: mpsc::Sender<Command>,
+    /// The newest generation.
+    pub generation: watch::Receiver<Generation>,
+}
+
+impl RibHandle {
+    /// RIP's routes; waits while the task is busy.
+    pub async fn rip(&self, changes: Vec<RouteChange<Ipv4>>) {
+        // The task ends only when the daemon does.
+        let _ = self.commands.send(Command::Rip(changes)).await;
+    }
+
+    /// RIP has ended: its routes go.
+    pub async fn rip_gone(&self) {
+        let _ = self.commands.send(Command::RipGone).await;
+    }
+
+    /// How many routes there are.
+    pub async fn summary(&self) -> anyhow::Result<RouteCounts> {
+        self.ask(Command::Summary).await
+    }
+
+    /// A new configuration: static routes, distances.
+    pub async fn configure(&self, config: Arc<Config>) {
+        let _ = self.commands.send(Command::Configure(config)).await;
+    }
+
+    /// What happened after `cursor`.
+    pub async fn since(&self, cursor: Generation) -> anyhow::Result<Pulled> {
+        self.ask(|reply| Command::Since(cursor, reply)).await
+    }
+
+    /// Candidates for `show routes`.
+    pub async fn show(&self, filter: Filter) -> anyhow::Result<Vec<EntryView<Ipv4>>> {
+        self.ask(|reply| Command::Show(filter, reply)).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> anyhow::Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.ok().context("the route database has ended")?;
+        answer.await.context("the route database has ended")
+    }
+}
+
+/// What the task reads and writes besides its commands.
+pub struct Links {
+    /// From the netlink monitor.
+    pub events: mpsc::Receiver<Vec<RouteEvent>>,
+    /// The interfaces, for the names in static routes.
+    pub interfaces: watch::Receiver<Arc<Interfaces>>,
+    /// To the exporter.
+    pub ours: mpsc::Sender<Vec<OursEvent>>,
+    /// Set once the kernel's tables have been read.
+    pub ready: watch::Sender<bool>,
+}
+
+/// The task's state.
+pub struct RibTask {
+    rib: Rib<Ipv4>,
+    kernel: KernelTable,
+    statics: Statics,
+    config: Arc<Config>,
+    links: Links,
+    commands: mpsc::Receiver<Command>,
+    generation: watch::Sender<Generation>,
+    /// What RIP has offered, so that it can be taken back when RIP ends.
+    rip_prefixes: BTreeSet<Ipv4Net>,
+}
+
+/// The database and the way to it. `epoch` differs with each start.
+pub fn new(epoch: u64, config: Arc<Config>, links: Links) -> (RibHandle, RibTask) {
+    let (sender, commands) = mpsc::channel(COMMANDS);
+    let rib = Rib::new(epoch, rib_config(&config));
+    let (generation, receiver) = watch::channel(rib.generation());
+    let ours = Ours { protocol: config.kernel.protocol, metric: config.kernel.metric };
+    let mut kernel = KernelTable::new(ours, config.distances.clone());
+    // Nothing is known yet, so there is nothing to tell of.
+    kernel.reconfigure(config.distances.clone(), config.kernel.import, &mut Vec::new());
+    let statics = Statics::default();
+    let rip_prefixes = BTreeSet::new();
+    let task =
+        RibTask { rib, kernel, statics, config, links, commands, generation, rip_prefixes };
+    (RibHandle { commands: sender, generation: receiver }, task)
+}
+
+fn rib_config(config: &Config) -> RibConfig {
+    RibConfig { export_metric: config.kernel.export.then_some(config.kernel.metric) }
+}
+
+impl RibTask {
+    /// Runs until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        self.apply_statics();
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                Some(events) = self.links.events.recv() => self.kernel_events(events).await,
+                Some(command) = self.commands.recv() => self.command(command),
+                Ok(()) = self.links.interfaces.changed() => self.apply_statics(),
+                else => return,
+            }
+            if let Some(generation) = self.rib.commit() {
+                self.generation.send_replace(generation);
+            }
+        }
+    }
+
+    async fn kernel_events(&mut self, events: Vec<RouteEvent>) {
+        let mut ops = Vec::new();
+        let mut complete = false;
+        for event in events {
+            match &event {
+                RouteEvent::Link { ifindex, up, carrier } => {
+                    self.rib.set_link(*ifindex, *up, *carrier);
+                }
+                RouteEvent::LinkGone(ifindex) => self.rib.remove_link(*ifindex),
+                RouteEvent::DumpEnd => complete = true,
+                _ => {}
+            }
+            self.kernel.handle(event, &mut ops);
+        }
+        let ours = self.import(ops);
+        if !ours.is_empty() {
+            // The exporter ends only when the daemon does.
+            let _ = self.links.ours.send(ours).await;
+        }
+        if complete {
+            // Committed first: who waits for `ready` then finds the routes.
+            if let Some(generation) = self.rib.commit() {
+                self.generation.send_replace(generation);
+            }
+            self.links.ready.send_replace(true);
+        }
+    }
+
+    /// Takes the import's findings over; returns what concerns the exporter.
+    fn import(&mut self, ops: Vec<ImportOp>) -> Vec<OursEvent> {
+        let now = clock::now();
+        let mut ours = Vec::new();
+        for op in ops {
+            match op {
+                ImportOp::Update { table, prefix, candidate } => {
+                    self.rib.update(now, table, prefix, candidate);
+                }
+                ImportOp::Withdraw { table, prefix } => {
+                    self.rib.withdraw(table, prefix, Slot::Kernel);
+                }
+                ImportOp::OursSeen { route, .. } => ours.push(OursEvent::Seen(route)),
+                ImportOp::OursGone { prefix } => ours.push(OursEvent::Gone(prefix)),
+            }
+        }
+        ours
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Rip(changes) => self.rip(changes),
+            Command::RipGone => {
+                for prefix in std::mem::take(&mut self.rip_prefixes) {
+                    self.rib.withdraw(TableId::MAIN, prefix, Slot::Rip);
+                }
+            }
+            Command::Configure(config) => self.configure(config),
+            Command::Summary(reply) => drop(reply.send(self.summary())),
+            // Readers may have gone away meanwhile; then nobody is told.
+            Command::Since(cursor, reply) => drop(reply.send(self.since(cursor))),
+            Command::Show(filter, reply) => drop(reply.send(self.show(filter))),
+        }
+    }
+
+    /// Static routes, distances and the import are taken over; what is fixed for
+    /// the daemon's life has been compared before.
+    fn configure(&mut self, config: Arc<Config>) {
+        let mut ops = Vec::new();
+        let (distances, import) = (config.distances.clone(), config.kernel.import);
+        self.kernel.reconfigure(distances, import, &mut ops);
+        self.import(ops);
+        self.config = config;
+        self.apply_statics();
+    }
+
+    fn summary(&self) -> RouteCounts {
+        let mut counts = RouteCounts::default();
+        for entry in self.rib.entries().filter(|entry| entry.table == TableId::MAIN) {
+            counts.prefixes += 1;
+            if let Some(route) = &entry.selected {
+                *counts.selected.entry(route.source).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    fn rip(&mut self, changes: Vec<RouteChange<Ipv4>>) {
+        let now = clock::now();
+        for change in changes {
+            match change {
+                RouteChange::Update { prefix, nexthops, metric, tag } => {
+                    let candidate = Candidate {
+                        kind: RouteType::Unicast,
+                        nexthops,
+                        source: Source::Rip,
+                        distance: self.config.distances.of(Source::Rip),
+                        metric: u32::from(metric.get()),
+                        tag: u32::from(tag),
+                        mtu: None,
+                        kernel_metric: None,
+                        preferred_source: None,
+                    };
+                    self.rip_prefixes.insert(prefix);
+                    self.rib.update(now, TableId::MAIN, prefix, candidate);
+                }
+                RouteChange::Withdraw { prefix } => {
+                    self.rip_prefixes.remove(&prefix);
+                    self.rib.withdraw(TableId::MAIN, prefix, Slot::Rip);
+                }
+            }
+        }
+    }
+
+    fn apply_statics(&mut self) {
+        let now = clock::now();
+        let interfaces = self.links.interfaces.borrow_and_update().clone();
+        let difference = self.statics.set(&self.config.statics, &interfaces);
+        for prefix in difference.gone {
+            self.rib.withdraw(TableId::MAIN, prefix, Slot::Static);
+        }
+        for (prefix, candidate) in difference.changed {
+            self.rib.update(now, TableId::MAIN, prefix, candidate);
+        }
+    }
+
+    fn since(&self, cursor: Generation) -> Pulled {
+        match self.rib.journal().since(cursor) {
+            Since::UpToDate => Pulled::UpToDate,
+            Since::Deltas(batches) => Pulled::Deltas(batches),
+            Since::FellOff => Pulled::Snapshot(self.rib.snapshot()),
+        }
+    }
+
+    fn show(&self, filter: Filter) -> Vec<EntryView<Ipv4>> {
+        let exact = match filter {
+            Filter::All => {
+                return self.rib.entries().filter(|entry| entry.table == TableId::MAIN).collect();
+            }
+            Filter::Exact(prefix) => Some(prefix),
+            Filter::Longest(address) => {
+                self.rib.lookup(TableId::MAIN, address).map(|(prefix, _)| prefix)
+            }
+        };
+        exact.and_then(|prefix| self.rib.entry(TableId::MAIN, prefix)).into_iter().collect()
+    }
+}

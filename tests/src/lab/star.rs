@@ -1,0 +1,88 @@
+//! The topology most tests need: one router, three hosts.
+//!
+//! ```text
+//! a 10.0.1.2 ── eth0 10.0.1.1 ┐
+//! b 10.0.2.2 ── eth1 10.0.2.1 ┼ r1      each host's own end is eth0
+//! c 10.0.3.2 ── eth2 10.0.3.1 ┘
+//! ```
+
+use super::{Lab, Namespace, Router, SHORT, end, wait_for};
+
+/// See the module's head.
+pub struct Star {
+    /// 10.0.1.2
+    pub a: Namespace,
+    /// 10.0.2.2
+    pub b: Namespace,
+    /// 10.0.3.2
+    pub c: Namespace,
+    /// 10.0.1.1, 10.0.2.1, 10.0.3.1
+    pub r1: Namespace,
+}
+
+/// How a [`Star`] differs from the plain one.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct StarOptions {
+    /// Hosts send with unfinished checksums, as veth does by default.
+    pub offload: bool,
+    /// MTU of the link to b, both ends.
+    pub mtu_to_b: Option<u32>,
+}
+
+/// The hosts' names and the third octet of their networks.
+const HOSTS: [(&str, u8); 3] = [("a", 1), ("b", 2), ("c", 3)];
+
+impl Star {
+    /// The plain one, without a daemon.
+    ///
+    /// # Errors
+    /// A namespace or a link cannot be made.
+    pub fn new(lab: &Lab) -> anyhow::Result<Star> {
+        Self::with(lab, StarOptions::default())
+    }
+
+    /// With options.
+    ///
+    /// # Errors
+    /// As for [`Star::new`].
+    pub fn with(lab: &Lab, options: StarOptions) -> anyhow::Result<Star> {
+        let r1 = lab.router_namespace("r1")?;
+        let host = |index: usize| {
+            let (name, net) = HOSTS[index];
+            let host = lab.namespace(name)?;
+            let mut near = end(&host, "eth0").address(&format!("10.0.{net}.2/24"));
+            let mut far = end(&r1, &format!("eth{index}")).address(&format!("10.0.{net}.1/24"));
+            if options.offload {
+                near = near.offload();
+            }
+            if let (Some(mtu), "b") = (options.mtu_to_b, name) {
+                (near, far) = (near.mtu(mtu), far.mtu(mtu));
+            }
+            lab.link(near, far)?;
+            host.run(&format!("ip route add default via 10.0.{net}.1"))?;
+            anyhow::Ok(host)
+        };
+        let (a, b, c) = (host(0)?, host(1)?, host(2)?);
+        Ok(Star { a, b, c, r1 })
+    }
+
+    /// Makes every host known to the router and waits until it forwards to all
+    /// of them in XDP.
+    ///
+    /// # Errors
+    /// It does not in time.
+    pub fn warm_up(&self, router: &Router) -> anyhow::Result<()> {
+        let hosts = [
+            (&self.a, "10.0.1"),
+            (&self.b, "10.0.2"),
+            (&self.c, "10.0.3"),
+        ];
+        for ((host, net), dev) in hosts.into_iter().zip(["eth0", "eth1", "eth2"]) {
+            wait_for(SHORT, "a ping of the router", || {
+                host.run(&format!("ping -c 1 -W 1 {net}.1"))
+            })?;
+            router.wait_forward(&format!("{net}.2"), dev)?;
+        }
+        Ok(())
+    }
+}
