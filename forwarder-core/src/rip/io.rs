@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
-use super::config::{Config, InterfaceSetup};
+use super::config::{InterfaceSetup, Timers};
 use super::metric::Metric;
 use super::reject::Reject;
 use crate::net::{Family, Ifindex};
@@ -30,7 +30,7 @@ pub enum Input<'a, F: Family> {
     /// Forget something at the operator's wish.
     Clear(Clear<F>),
     /// New timers.
-    Reconfigure(Config),
+    Reconfigure(Timers),
     /// Poison all that was advertised; [`super::Rip::is_drained`] tells when
     /// that is done. Nothing is learnt any more.
     Shutdown,

@@ -90,7 +90,7 @@ impl<F: Wire> Rip<F> {
             Input::Redistribute(change) => self.redistribute(now, change, out),
             Input::Request(ifindex) => self.request(ifindex),
             Input::Clear(what) => self.clear(now, what, out),
-            Input::Reconfigure(config) => self.reconfigure(now, &config),
+            Input::Reconfigure(timers) => self.reconfigure(now, timers),
             Input::Shutdown => self.shutdown(),
         }
     }
@@ -228,16 +228,16 @@ impl<F: Wire> Rip<F> {
         }
     }
 
-    fn reconfigure(&mut self, now: Instant, config: &Config) {
-        if config.timers == self.table.timers {
+    fn reconfigure(&mut self, now: Instant, timers: Timers) {
+        if timers == self.table.timers {
             return;
         }
-        self.table.set_timers(config.timers);
+        self.table.set_timers(timers);
         for interface in self.interfaces.values_mut() {
-            interface.neighbors.rearm(config.timers.timeout);
+            interface.neighbors.rearm(timers.timeout);
             interface
                 .output
-                .reschedule(now, config.timers.update, &mut self.rng);
+                .reschedule(now, timers.update, &mut self.rng);
         }
     }
 

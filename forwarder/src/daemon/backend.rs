@@ -102,7 +102,7 @@ impl DaemonBackend {
         }
         let interfaces = self.rip(Command::Interfaces).await?;
         let neighbors = self.rip(Command::Neighbors).await?;
-        let routes = self.rip(Command::Learnt).await?;
+        let routes = self.rip(Command::Routes).await?.len();
         Ok(Some(RipSummary {
             interfaces: interfaces.len() as u32,
             neighbors: neighbors.len() as u32,
@@ -248,7 +248,7 @@ impl Backend for DaemonBackend {
             },
             count: row.count,
             last: row.last.map(|last| RipErrorOccurrence {
-                age: (clock::now() - last.at).as_secs(),
+                age: last.age.as_secs(),
                 interface: interfaces.name(last.ifindex),
                 address: last.source,
             }),

@@ -17,7 +17,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use forwarder_core::config::{Attach, Config};
 use forwarder_core::interface::Interfaces;
-use forwarder_core::rib::Generation;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -32,7 +31,7 @@ use crate::dataplane::features::Features;
 use crate::dataplane::grace::Grace;
 use crate::dataplane::keeper;
 use crate::dataplane::plane::Plane;
-use crate::dataplane::programmer::{Programmer, Reached};
+use crate::dataplane::programmer::Programmer;
 use crate::dataplane::query::Query;
 use crate::dataplane::task::{DataplaneTask, Inputs};
 use crate::kernel::{
@@ -82,16 +81,17 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     info!("instance {} is up", options.paths.instance);
     loop {
         tokio::select! {
-            () = signals.stop() => break,
-            () = signals.reload() => {
-                if let Err(error) = daemon.reload().await {
-                    error!("the configuration stays as it was: {error}");
-                }
-            }
             Some(control) = daemon.control.recv() => match control {
                 Control::Reload(reply) => drop(reply.send(daemon.reload().await)),
                 Control::Stop => break,
             },
+            _ = signals.hangup.recv() => {
+                if let Err(error) = daemon.reload().await {
+                    error!("the configuration stays as it was: {error}");
+                }
+            }
+            _ = signals.term.recv() => break,
+            _ = signals.interrupt.recv() => break,
         }
     }
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -114,18 +114,6 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
         })
-    }
-
-    async fn stop(&mut self) {
-        let (term, interrupt) = (&mut self.term, &mut self.interrupt);
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-
-    async fn reload(&mut self) {
-        self.hangup.recv().await;
     }
 }
 
@@ -242,7 +230,7 @@ impl Daemon {
             counters,
             control: control_sender,
         });
-        let serving = server::serve(listener, backend, cancel.clone());
+        let serving = server::serve(listener, backend, cancel.clone().cancelled_owned());
         tokio::spawn(async move {
             if let Err(error) = serving.await {
                 error!("the API has ended: {error}");
@@ -329,6 +317,3 @@ fn switch_forwarding_on(config: &Config, interfaces: &Interfaces) -> anyhow::Res
     enable_forwarding(names)?;
     Ok(())
 }
-
-/// Where the sinks are, for the API.
-type Sinks = (watch::Receiver<Reached>, watch::Receiver<Generation>);

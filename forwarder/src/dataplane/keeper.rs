@@ -11,7 +11,7 @@ use forwarder_core::net::Ifindex;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use crate::kernel::neighbours::{Managed, Neighbours};
+use crate::kernel::{Managed, Neighbours};
 
 /// Requests waiting. When it is full the request is dropped: the dataplane
 /// asks again at its next scan.

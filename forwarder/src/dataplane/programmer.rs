@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::plane::Plane;
 use crate::clock;
-use crate::kernel::export::KernelWriter;
+use crate::kernel::KernelWriter;
 use crate::rib_task::{OursEvent, Pulled};
 
 /// Changes taken from the backlog in one step: about a millisecond of map

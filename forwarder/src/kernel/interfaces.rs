@@ -66,11 +66,21 @@ impl InterfaceTable {
     }
 
     fn store(&mut self, ifindex: Ifindex, link: Link) {
-        if self.links.get(&ifindex).is_some_and(|entry| entry.link == link) {
+        if self
+            .links
+            .get(&ifindex)
+            .is_some_and(|entry| entry.link == link)
+        {
             return;
         }
         let send_redirects = sysctl::send_redirects(&link.name);
-        self.links.insert(ifindex, Entry { link, send_redirects });
+        self.links.insert(
+            ifindex,
+            Entry {
+                link,
+                send_redirects,
+            },
+        );
         self.changed = true;
     }
 
@@ -95,14 +105,16 @@ impl InterfaceTable {
             return;
         }
         // The same address with other properties is the same address.
-        self.addresses.retain(|(of, old)| *of != ifindex || !is_same(old, &address));
+        self.addresses
+            .retain(|(of, old)| *of != ifindex || !is_same(old, &address));
         self.addresses.insert((ifindex, address));
         self.changed = true;
     }
 
     /// An address is gone.
     pub(crate) fn remove_address(&mut self, ifindex: Ifindex, address: &InterfaceAddress) {
-        let stays = |(of, old): &(Ifindex, InterfaceAddress)| *of != ifindex || !is_same(old, address);
+        let stays =
+            |(of, old): &(Ifindex, InterfaceAddress)| *of != ifindex || !is_same(old, address);
         if let Some(named) = &mut self.named {
             named.addresses.retain(stays);
         }
@@ -128,7 +140,11 @@ impl InterfaceTable {
 
     /// Reads again what no message tells of.
     pub(crate) fn refresh_sysctls(&mut self, which: impl Fn(Ifindex) -> bool) {
-        for (_, entry) in self.links.iter_mut().filter(|(ifindex, _)| which(**ifindex)) {
+        for (_, entry) in self
+            .links
+            .iter_mut()
+            .filter(|(ifindex, _)| which(**ifindex))
+        {
             let now = sysctl::send_redirects(&entry.link.name);
             self.changed |= now != entry.send_redirects;
             entry.send_redirects = now;
@@ -142,9 +158,12 @@ impl InterfaceTable {
 
     /// The dump is complete: the links that are gone.
     pub(crate) fn end_dump(&mut self) -> Vec<Ifindex> {
-        let Some(named) = self.named.take() else { return Vec::new() };
+        let Some(named) = self.named.take() else {
+            return Vec::new();
+        };
         let before = self.addresses.len();
-        self.addresses.retain(|address| named.addresses.contains(address));
+        self.addresses
+            .retain(|address| named.addresses.contains(address));
         self.changed |= self.addresses.len() != before;
         let gone = |ifindex: &&Ifindex| !named.links.contains(ifindex);
         let gone: Vec<Ifindex> = self.links.keys().filter(gone).copied().collect();
@@ -164,13 +183,21 @@ impl InterfaceTable {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
-        let by_index = self.links.iter().map(|(ifindex, entry)| (*ifindex, self.build(entry)));
-        Some(Arc::new(Interfaces { by_index: by_index.collect() }))
+        let by_index = self
+            .links
+            .iter()
+            .map(|(ifindex, entry)| (*ifindex, self.build(entry)));
+        Some(Arc::new(Interfaces {
+            by_index: by_index.collect(),
+        }))
     }
 
     fn build(&self, entry: &Entry) -> Interface {
         let link = &entry.link;
-        let own = self.addresses.iter().filter(|(ifindex, _)| *ifindex == link.ifindex);
+        let own = self
+            .addresses
+            .iter()
+            .filter(|(ifindex, _)| *ifindex == link.ifindex);
         Interface {
             ifindex: link.ifindex,
             name: link.name.clone(),

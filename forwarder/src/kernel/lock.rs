@@ -6,10 +6,13 @@
 //! however it ends; a second instance connects to learn the first one's pid.
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener};
 
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 
 /// The abstract name.
 const NAME: &str = "forwarder-exporter";
@@ -23,7 +26,7 @@ pub enum LockError {
          stop it, or set `[kernel] export = false` for this one"
     )]
     Held {
-        /// Its process id; 0 if it lives in a pid namespace that isn't ours.
+        /// Its process id; 0 if that can't be found out, as from another pid namespace.
         pid: i32,
     },
     /// The system refused.
@@ -42,17 +45,30 @@ impl ExporterLock {
     pub fn take() -> Result<Self, LockError> {
         let address = SocketAddr::from_abstract_name(NAME)?;
         match UnixListener::bind_addr(&address) {
-            Ok(listener) => Ok(ExporterLock { _listener: listener }),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(holder(&address)?),
+            Ok(listener) => Ok(ExporterLock {
+                _listener: listener,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(holder()?),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-fn holder(address: &SocketAddr) -> io::Result<LockError> {
-    let stream = UnixStream::connect_addr(address)?;
-    let credentials = getsockopt(&stream, PeerCredentials)?;
-    Ok(LockError::Held { pid: credentials.pid() })
+/// Asks the kernel whose the other end is. Nobody accepts there, which the
+/// kernel doesn't mind; not blocking, in case that very many have asked before.
+fn holder() -> io::Result<LockError> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let stream = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    match connect(
+        stream.as_raw_fd(),
+        &UnixAddr::new_abstract(NAME.as_bytes())?,
+    ) {
+        Ok(()) => Ok(LockError::Held {
+            pid: getsockopt(&stream, PeerCredentials)?.pid(),
+        }),
+        Err(Errno::EAGAIN) => Ok(LockError::Held { pid: 0 }),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 #[cfg(test)]

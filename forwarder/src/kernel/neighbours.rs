@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 
 use forwarder_core::net::Ifindex;
 
-use super::message::{NDA_DST, NEIGHBOUR_LEN, NeighbourEntry};
+use super::message::{NDA_DST, NDA_FLAGS_EXT, NEIGHBOUR_LEN, NTF_EXT_MANAGED, NeighbourEntry};
 use super::request::{RequestError, Requester};
 use super::requests::fixed;
 use super::socket::{OpenError, Protocol};
@@ -45,7 +45,11 @@ impl Neighbours {
     }
 
     /// Has the kernel resolve an address, or confirm it if it is stale.
-    pub async fn resolve(&mut self, ifindex: Ifindex, address: Ipv4Addr) -> Result<(), RequestError> {
+    pub async fn resolve(
+        &mut self,
+        ifindex: Ifindex,
+        address: Ipv4Addr,
+    ) -> Result<(), RequestError> {
         let entry = self.look_up(ifindex, address).await?;
         if entry.is_some_and(|entry| is_fixed(&entry) || entry.managed) {
             return Ok(());
@@ -67,7 +71,11 @@ impl Neighbours {
         // An old kernel accepts the flag and does nothing about it.
         let entry = self.look_up(ifindex, address).await?;
         let managed = entry.is_some_and(|entry| entry.managed);
-        Ok(if managed { Managed::ByKernel } else { Managed::ByAsking })
+        Ok(if managed {
+            Managed::ByKernel
+        } else {
+            Managed::ByAsking
+        })
     }
 
     /// Leaves an address to the kernel's ordinary ageing.
@@ -78,7 +86,8 @@ impl Neighbours {
     ) -> Result<(), RequestError> {
         match self.look_up(ifindex, address).await? {
             Some(entry) if entry.managed => {
-                self.change(ifindex, address, Some(entry), Wish::LetGo).await
+                self.change(ifindex, address, Some(entry), Wish::LetGo)
+                    .await
             }
             _ => Ok(()),
         }
@@ -116,7 +125,7 @@ impl Neighbours {
         let mut request = Request::new(libc::RTM_NEWNEIGH, libc::NLM_F_CREATE, &header)
             .attribute(NDA_DST, &address.octets());
         if wish == Wish::Manage {
-            request = request.u32(libc::NDA_FLAGS_EXT, libc::NTF_EXT_MANAGED.into());
+            request = request.u32(NDA_FLAGS_EXT, NTF_EXT_MANAGED);
         }
         self.requester.acknowledged(&request).await
     }
@@ -140,14 +149,13 @@ impl Wish {
     /// refused.
     fn state_and_flags(self, entry: Option<NeighbourEntry>) -> (u16, u8) {
         match (self, entry) {
-            (Wish::Use, _) => (libc::NUD_NONE, libc::NTF_USE),
             (Wish::Manage, _) => (libc::NUD_NONE, 0),
             // Without an order to resolve, which would go out on the wire.
             (Wish::LetGo, Some(entry)) if entry.is_usable() => (libc::NUD_STALE, 0),
             (Wish::LetGo, Some(entry)) if entry.state & libc::NUD_FAILED != 0 => {
                 (libc::NUD_FAILED, 0)
             }
-            (Wish::LetGo, _) => (libc::NUD_NONE, libc::NTF_USE),
+            (Wish::Use | Wish::LetGo, _) => (libc::NUD_NONE, libc::NTF_USE),
         }
     }
 }

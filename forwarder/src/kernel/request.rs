@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::socket::{NetlinkSocket, OpenError, Protocol, ReceiveError};
+use super::socket::{NetlinkSocket, OpenError, Protocol, READ_BUFFER, ReceiveError};
 use super::wire::{Header, Malformed, Messages, Request, outcome};
 
 /// The kernel answers within this or never.
@@ -58,7 +58,8 @@ impl RequestError {
     /// The kernel has no such facility.
     pub(crate) fn is_unsupported(&self) -> bool {
         let unsupported = [libc::EOPNOTSUPP, libc::EPROTONOSUPPORT, libc::ENOPROTOOPT];
-        self.errno().is_some_and(|errno| unsupported.contains(&errno))
+        self.errno()
+            .is_some_and(|errno| unsupported.contains(&errno))
     }
 }
 
@@ -90,7 +91,9 @@ impl Requester {
 
     /// Sends a request and waits for its acknowledgement.
     pub(crate) async fn acknowledged(&mut self, request: &Request) -> Result<(), RequestError> {
-        self.exchange(request, libc::NLM_F_ACK, |_, _| {}).await.map(drop)
+        self.exchange(request, libc::NLM_F_ACK, |_, _| {})
+            .await
+            .map(drop)
     }
 
     /// Asks for one object and reads it with `decode`.
@@ -137,7 +140,9 @@ impl Requester {
         request.append(sequence, flags, &mut bytes);
         self.socket.send(&bytes).await?;
         let answer = self.answer(sequence, each);
-        tokio::time::timeout(ANSWER, answer).await.map_err(|_| RequestError::TimedOut)?
+        tokio::time::timeout(ANSWER, answer)
+            .await
+            .map_err(|_| RequestError::TimedOut)?
     }
 
     async fn answer(
@@ -146,8 +151,9 @@ impl Requester {
         mut each: impl FnMut(Header, &[u8]),
     ) -> Result<End, RequestError> {
         let mut interrupted = false;
+        let mut buffer = vec![0; READ_BUFFER];
         loop {
-            let datagram = self.socket.receive().await?;
+            let datagram = self.socket.receive(&mut buffer).await?;
             // A malformed tail is as good as lost; the timeout tells.
             for (header, payload) in Messages::new(datagram).flatten() {
                 if header.sequence != sequence {

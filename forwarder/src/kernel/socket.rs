@@ -10,16 +10,16 @@
 
 use std::io;
 
-use futures::FutureExt as _;
-use netlink_sys::{Socket, SocketAddr};
-use nix::sys::socket::{setsockopt, sockopt};
-use tokio::io::unix::AsyncFd;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 
-/// First size of the read buffer. The kernel makes dump parts of at most 32
-/// KiB; only a notification can be longer (a link with many VFs).
-const READ_BUFFER: usize = 64 * 1024;
-/// The read buffer doesn't grow beyond this, whatever is sent.
-const READ_BUFFER_LIMIT: usize = 4 * 1024 * 1024;
+use futures::FutureExt as _;
+use netlink_sys::{AsyncSocket as _, Socket, SocketAddr, TokioSocket};
+use nix::sys::socket::{setsockopt, sockopt};
+
+/// Size of read buffers. The kernel makes dump parts of at most 32 KiB, and
+/// notifications of an interface without its virtual functions of a few.
+pub(crate) const READ_BUFFER: usize = 128 * 1024;
 
 /// A netlink socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub struct OpenError {
 /// Why nothing was read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReceiveError {
-    /// Messages were lost: the buffer was full, or a datagram too long.
+    /// Messages were lost: the receive buffer was full.
     #[error("the kernel dropped netlink messages for want of buffer space")]
     Overrun,
     /// Anything else; the socket is to be opened anew.
@@ -50,18 +50,33 @@ pub(crate) struct Protocol {
 }
 
 impl Protocol {
-    pub(crate) const ROUTE: Protocol = Protocol { number: 0, name: "NETLINK_ROUTE" };
-    pub(crate) const XFRM: Protocol = Protocol { number: 6, name: "NETLINK_XFRM" };
-    pub(crate) const NETFILTER: Protocol = Protocol { number: 12, name: "NETLINK_NETFILTER" };
+    pub(crate) const ROUTE: Protocol = Protocol {
+        number: 0,
+        name: "NETLINK_ROUTE",
+    };
+    pub(crate) const XFRM: Protocol = Protocol {
+        number: 6,
+        name: "NETLINK_XFRM",
+    };
+    pub(crate) const NETFILTER: Protocol = Protocol {
+        number: 12,
+        name: "NETLINK_NETFILTER",
+    };
 }
 
 /// A bound, non-blocking netlink socket.
-#[derive(Debug)]
 pub(crate) struct NetlinkSocket {
-    io: AsyncFd<Socket>,
+    socket: TokioSocket,
     port: u32,
     sequence: u32,
-    buffer: Vec<u8>,
+}
+
+impl std::fmt::Debug for NetlinkSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NetlinkSocket")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NetlinkSocket {
@@ -73,20 +88,18 @@ impl NetlinkSocket {
         receive_buffer: usize,
     ) -> Result<Self, OpenError> {
         let fail = |action| move |source| open_error(protocol, action, source);
-        let mut socket = Socket::new(protocol.number).map_err(fail("socket"))?;
-        set_receive_buffer(&socket, receive_buffer);
-        // Old kernels lack these; what they do is checked again in userspace.
-        let _ = socket.set_netlink_get_strict_chk(true);
-        let _ = socket.set_ext_ack(true);
-        let _ = socket.set_cap_ack(true);
-        socket.set_non_blocking(true).map_err(fail("non-blocking mode"))?;
-        let address = socket.bind_auto().map_err(fail("bind"))?;
+        let mut socket = TokioSocket::new(protocol.number).map_err(fail("socket"))?;
+        set_options(socket.socket_ref(), receive_buffer);
+        let address = socket.socket_mut().bind_auto().map_err(fail("bind"))?;
         for group in groups {
-            socket.add_membership(*group).map_err(fail("joining a multicast group"))?;
+            let joined = socket.socket_ref().add_membership(*group);
+            joined.map_err(fail("joining a multicast group"))?;
         }
-        let io = AsyncFd::new(socket).map_err(fail("registering with the runtime"))?;
-        let buffer = vec![0; READ_BUFFER];
-        Ok(NetlinkSocket { io, port: address.port_number(), sequence: 0, buffer })
+        Ok(NetlinkSocket {
+            socket,
+            port: address.port_number(),
+            sequence: 0,
+        })
     }
 
     /// Our `nlmsg_pid`, which replies to us carry.
@@ -103,67 +116,61 @@ impl NetlinkSocket {
     /// Sends to the kernel.
     pub(crate) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
         let kernel = SocketAddr::new(0, 0);
-        loop {
-            let mut guard = self.io.writable().await?;
-            match guard.try_io(|io| io.get_ref().send_to(bytes, &kernel, 0)) {
-                Ok(sent) => return sent.map(drop),
-                Err(_would_block) => {}
-            }
-        }
+        poll_fn(|cx| self.socket.poll_send_to(cx, bytes, &kernel))
+            .await
+            .map(drop)
     }
 
-    /// Waits until there is something to read. Safe to cancel.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.io.readable().await.map(|mut guard| guard.retain_ready())
-    }
-
-    /// Waits for the next datagram and reads it.
-    pub(crate) async fn receive(&mut self) -> Result<&[u8], ReceiveError> {
-        loop {
-            self.readable().await?;
-            if let Some(len) = self.read()? {
-                return Ok(self.buffer.get(..len).unwrap_or_default());
-            }
-        }
+    /// Waits for the next datagram. Safe to cancel: nothing is read then.
+    pub(crate) async fn receive<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], ReceiveError> {
+        let len = poll_fn(|cx| self.poll_receive(cx, buffer)).await?;
+        Ok(buffer.get(..len).unwrap_or_default())
     }
 
     /// The next datagram if there is one now.
-    pub(crate) fn try_receive(&mut self) -> Result<Option<&[u8]>, ReceiveError> {
-        let len = self.read()?;
-        Ok(len.map(|len| self.buffer.get(..len).unwrap_or_default()))
+    pub(crate) fn try_receive<'b>(
+        &self,
+        buffer: &'b mut [u8],
+    ) -> Result<Option<&'b [u8]>, ReceiveError> {
+        match poll_fn(|cx| self.poll_receive(cx, buffer)).now_or_never() {
+            Some(len) => Ok(buffer.get(..len?)),
+            None => Ok(None),
+        }
     }
 
-    /// Reads one datagram of the kernel's into the buffer: its length.
-    fn read(&mut self) -> Result<Option<usize>, ReceiveError> {
-        // The guard is taken before the read, so that what arrives after an
-        // empty read is not forgotten when readiness is cleared.
-        while let Some(guard) = self.io.readable().now_or_never() {
-            let mut guard = guard?;
-            let mut space: &mut [u8] = &mut self.buffer;
-            let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-            let Ok(read) = guard.try_io(|io| io.get_ref().recv_from(&mut space, flags)) else {
-                return Ok(None);
-            };
-            match read {
-                Ok((len, _)) if len > self.buffer.len() => return Err(self.grow(len)),
-                Ok((len, sender)) if sender.port_number() == 0 => return Ok(Some(len)),
+    fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReceiveError>> {
+        let size = buffer.len();
+        loop {
+            let mut space = &mut *buffer;
+            match ready!(self.socket.poll_recv_from(cx, &mut space)) {
+                Ok(sender) if sender.port_number() == 0 => {
+                    return Poll::Ready(Ok(size - space.len()));
+                }
                 // Another process talks to us: not the kernel.
                 Ok(_) => {}
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EINTR) => {}
-                    Some(libc::ENOBUFS) => return Err(ReceiveError::Overrun),
-                    _ => return Err(ReceiveError::Io(error)),
+                    Some(libc::ENOBUFS) => return Poll::Ready(Err(ReceiveError::Overrun)),
+                    _ => return Poll::Ready(Err(error.into())),
                 },
             }
         }
-        Ok(None)
     }
+}
 
-    /// A datagram did not fit: the next one like it will.
-    fn grow(&mut self, len: usize) -> ReceiveError {
-        self.buffer.resize(len.next_power_of_two().min(READ_BUFFER_LIMIT), 0);
-        ReceiveError::Overrun
+fn set_options(socket: &Socket, receive_buffer: usize) {
+    // Without CAP_NET_ADMIN net.core.rmem_max is the limit, which will do.
+    if setsockopt(socket, sockopt::RcvBufForce, &receive_buffer).is_err() {
+        let _ = setsockopt(socket, sockopt::RcvBuf, &receive_buffer);
     }
+    // Old kernels lack these; what they do is checked again in userspace.
+    let _ = socket.set_netlink_get_strict_chk(true);
+    let _ = socket.set_ext_ack(true);
+    let _ = socket.set_cap_ack(true);
 }
 
 fn open_error(protocol: Protocol, action: &'static str, source: io::Error) -> OpenError {
@@ -173,21 +180,21 @@ fn open_error(protocol: Protocol, action: &'static str, source: io::Error) -> Op
         Some(libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT) => "this kernel does not have it",
         _ => "the daemon can't follow the kernel without it",
     };
-    OpenError { protocol: protocol.name, action, source, hint }
+    OpenError {
+        protocol: protocol.name,
+        action,
+        source,
+        hint,
+    }
 }
 
 impl OpenError {
     /// The kernel was built without this protocol.
     pub(crate) fn is_unsupported(&self) -> bool {
         let unsupported = [libc::EPROTONOSUPPORT, libc::EAFNOSUPPORT, libc::ENOPROTOOPT];
-        self.source.raw_os_error().is_some_and(|errno| unsupported.contains(&errno))
-    }
-}
-
-fn set_receive_buffer(socket: &Socket, bytes: usize) {
-    // Without CAP_NET_ADMIN net.core.rmem_max is the limit, which will do.
-    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_err() {
-        let _ = setsockopt(socket, sockopt::RcvBuf, &bytes);
+        self.source
+            .raw_os_error()
+            .is_some_and(|errno| unsupported.contains(&errno))
     }
 }
 

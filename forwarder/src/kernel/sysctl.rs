@@ -10,14 +10,18 @@ use std::path::PathBuf;
 
 /// A sysctl could not be set.
 #[derive(Debug, thiserror::Error)]
-#[error("setting {path} to 1: {source}; set it by hand (`sysctl -w`), or leave `[kernel] forwarding` out")]
+#[error(
+    "setting {path} to 1: {source}; set it by hand (`sysctl -w`), or leave `[kernel] forwarding` out"
+)]
 pub struct SysctlError {
     path: String,
     source: io::Error,
 }
 
 fn conf(interface: &str, name: &str) -> PathBuf {
-    ["/proc/sys/net/ipv4/conf", interface, name].iter().collect()
+    ["/proc/sys/net/ipv4/conf", interface, name]
+        .iter()
+        .collect()
 }
 
 fn is_on(interface: &str, name: &str) -> bool {
@@ -43,8 +47,10 @@ pub fn enable_forwarding<'a>(
             continue;
         }
         let path = conf(interface, "forwarding");
-        std::fs::write(&path, "1")
-            .map_err(|source| SysctlError { path: path.display().to_string(), source })?;
+        std::fs::write(&path, "1").map_err(|source| SysctlError {
+            path: path.display().to_string(),
+            source,
+        })?;
     }
     Ok(())
 }

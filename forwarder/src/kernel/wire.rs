@@ -66,12 +66,20 @@ fn take<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
 
 /// A `u16` at an offset, host byte order.
 pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Result<u16, Malformed> {
-    bytes.get(offset..).and_then(take).map(u16::from_ne_bytes).ok_or(Malformed::ShortMessage)
+    bytes
+        .get(offset..)
+        .and_then(take)
+        .map(u16::from_ne_bytes)
+        .ok_or(Malformed::ShortMessage)
 }
 
 /// A `u32` at an offset, host byte order.
 pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Result<u32, Malformed> {
-    bytes.get(offset..).and_then(take).map(u32::from_ne_bytes).ok_or(Malformed::ShortMessage)
+    bytes
+        .get(offset..)
+        .and_then(take)
+        .map(u32::from_ne_bytes)
+        .ok_or(Malformed::ShortMessage)
 }
 
 /// A byte at an offset.
@@ -147,10 +155,6 @@ impl<'a> Attribute<'a> {
         self.exactly::<1>().map(|[byte]| byte)
     }
 
-    pub(crate) fn u16(&self) -> Result<u16, Malformed> {
-        self.exactly().map(u16::from_ne_bytes)
-    }
-
     pub(crate) fn u32(&self) -> Result<u32, Malformed> {
         self.exactly().map(u32::from_ne_bytes)
     }
@@ -179,7 +183,11 @@ impl<'a> Attribute<'a> {
 
     /// A NUL-terminated string; bytes that are not UTF-8 are replaced.
     pub(crate) fn text(&self) -> String {
-        let end = self.value.iter().position(|byte| *byte == 0).unwrap_or(self.value.len());
+        let end = self
+            .value
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(self.value.len());
         String::from_utf8_lossy(self.value.get(..end).unwrap_or_default()).into_owned()
     }
 
@@ -202,9 +210,14 @@ impl<'a> Attributes<'a> {
         let bytes = self.rest;
         let len = usize::from(u16_at(bytes, 0).map_err(|_| Malformed::AttributeLength)?);
         let kind = u16_at(bytes, 2).map_err(|_| Malformed::AttributeLength)?;
-        let value = bytes.get(ATTRIBUTE_HEADER_LEN..len).ok_or(Malformed::AttributeLength)?;
+        let value = bytes
+            .get(ATTRIBUTE_HEADER_LEN..len)
+            .ok_or(Malformed::AttributeLength)?;
         self.rest = bytes.get(aligned(len)..).unwrap_or_default();
-        Ok(Attribute { kind: kind & ATTRIBUTE_TYPE_MASK, value })
+        Ok(Attribute {
+            kind: kind & ATTRIBUTE_TYPE_MASK,
+            value,
+        })
     }
 }
 
@@ -238,7 +251,11 @@ impl Request {
     /// A request with this fixed header; `flags` as in libc.
     pub(crate) fn new(kind: u16, flags: libc::c_int, fixed: &[u8]) -> Self {
         let flags = u16::try_from(flags).unwrap_or_default();
-        let mut request = Request { kind, flags, body: Vec::with_capacity(128) };
+        let mut request = Request {
+            kind,
+            flags,
+            body: Vec::with_capacity(128),
+        };
         request.body.extend_from_slice(fixed);
         request.pad();
         request
@@ -251,7 +268,9 @@ impl Request {
     /// Adds an attribute. A value beyond 64 KiB can't be said and is left out;
     /// no caller comes near.
     pub(crate) fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
-        let Ok(len) = u16::try_from(ATTRIBUTE_HEADER_LEN + value.len()) else { return self };
+        let Ok(len) = u16::try_from(ATTRIBUTE_HEADER_LEN + value.len()) else {
+            return self;
+        };
         self.body.extend_from_slice(&len.to_ne_bytes());
         self.body.extend_from_slice(&kind.to_ne_bytes());
         self.body.extend_from_slice(value);
@@ -297,8 +316,14 @@ pub(crate) fn outcome(header: Header, payload: &[u8]) -> (i32, Option<String>) {
         (true, false) => 4 + aligned(u32_at(payload, 4).map_or(0, |len| len as usize)),
     };
     let attributes = Attributes::new(payload.get(skip..).unwrap_or_default());
-    let text = attributes.flatten().find(|attribute| attribute.kind == MESSAGE);
-    (code, text.map(|attribute| attribute.text()).filter(|text| !text.is_empty()))
+    let text = attributes
+        .flatten()
+        .find(|attribute| attribute.kind == MESSAGE);
+    (
+        code,
+        text.map(|attribute| attribute.text())
+            .filter(|text| !text.is_empty()),
+    )
 }
 
 #[cfg(test)]

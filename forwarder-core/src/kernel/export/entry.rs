@@ -96,14 +96,13 @@ impl Entry {
         match (&self.desired, &self.actual) {
             _ if self.in_flight => Work::Nothing,
             (None, Some(_)) if remove_leftovers && self.refusal.is_none() => Work::Removal,
-            (None, _) => Work::Nothing,
             (Some(desired), Some(actual)) if desired == actual => Work::Nothing,
             (Some(_), _) if self.refusal.is_none() => Work::Addition,
             // A route that is wrong by now is worse than none.
             (Some(_), Some(_)) if matches!(self.refusal, Some(Refusal::Invalid(_))) => {
                 Work::Removal
             }
-            (Some(_), _) => Work::Nothing,
+            _ => Work::Nothing,
         }
     }
 

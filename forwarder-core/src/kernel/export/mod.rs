@@ -330,6 +330,11 @@ impl Exporter {
         self.additions.is_empty() && self.removals.is_empty() && self.in_flight == 0
     }
 
+    /// Whether there is an operation to hand out now.
+    pub fn has_work(&self) -> bool {
+        self.kernel_known && !(self.additions.is_empty() && self.removals.is_empty())
+    }
+
     /// How a prefix stands.
     pub fn installed(&self, prefix: Ipv4Net) -> Installed {
         self.entries

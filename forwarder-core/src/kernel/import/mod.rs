@@ -22,7 +22,6 @@
 //! ([`RouteEvent::DumpEnd`]), so an inference that is wrong is put right.
 
 mod bucket;
-mod distance;
 mod links;
 mod objects;
 mod policy;
@@ -35,10 +34,10 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 
 use self::bucket::{Bucket, is_dead};
-pub use self::distance::Distances;
 use self::objects::{Objects, Removed};
 use self::policy::Policy;
 use self::uses::{Key, Use, Uses, uses_of};
+use crate::config::Distances;
 use crate::kernel::event::{KernelRoute, NexthopObject, RouteEvent};
 use crate::net::{Ifindex, Ipv4, TableId};
 use crate::route::{Candidate, RouteType};

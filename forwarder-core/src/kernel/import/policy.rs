@@ -2,9 +2,9 @@
 //! own.
 
 use super::bucket::{Bucket, Stored};
-use super::distance::Distances;
 use super::objects::{Objects, Ways};
 use super::{ImportOp, Key, Ours};
+use crate::config::Distances;
 use crate::kernel::event::{KernelNexthops, KernelRoute};
 use crate::net::{Ipv4, TableId};
 use crate::route::{Candidate, Nexthop, RouteType, Source};
@@ -97,7 +97,7 @@ impl Policy {
             kind,
             nexthops,
             source: source(route.protocol),
-            distance: self.distances.get(route.protocol),
+            distance: self.distances.of_protocol(route.protocol),
             metric: route.metric,
             tag: 0,
             mtu: route.mtu,

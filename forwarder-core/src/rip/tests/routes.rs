@@ -315,7 +315,7 @@ fn new_timers_hold_for_what_is_there() {
         timeout: secs(6),
         garbage: secs(4),
     };
-    router.input(Input::Reconfigure(Config { timers, seed: 1 }));
+    router.input(Input::Reconfigure(timers));
     router.forget();
     router.advance(secs(6));
     assert_eq!(router.routes, [withdraw()]);

@@ -14,8 +14,8 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-use super::ProbeError;
 use super::super::wire::{u16_at, u32_at};
+use super::ProbeError;
 
 /// The tables in use, one name a line; of the calling thread's namespace.
 const TABLES: &str = "/proc/thread-self/net/ip_tables_names";
@@ -79,18 +79,30 @@ fn hooks_in_force(table: &str) -> io::Result<Vec<&'static str>> {
     let entries = entries(&socket, table, info.size)?;
     let accepts = |hook: usize| policy_accepts(&entries, info.policy.get(hook).copied());
     let in_force = |hook: usize| valid(hook) && (has_rules(hook) || !accepts(hook));
-    Ok(HOOKS.iter().filter(|(hook, _)| in_force(*hook)).map(|(_, name)| *name).collect())
+    Ok(HOOKS
+        .iter()
+        .filter(|(hook, _)| in_force(*hook))
+        .map(|(_, name)| *name)
+        .collect())
 }
 
 fn raw_socket() -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
-    Ok(socket(AddressFamily::Inet, SockType::Raw, flags, SockProtocol::Icmp)?)
+    Ok(socket(
+        AddressFamily::Inet,
+        SockType::Raw,
+        flags,
+        SockProtocol::Icmp,
+    )?)
 }
 
 fn name_buffer(table: &str, len: usize) -> Vec<u8> {
     let mut buffer = vec![0; len];
     // Shorter than the field, so that it ends in a NUL.
-    let name = table.as_bytes().get(..NAME_LEN - 1).unwrap_or(table.as_bytes());
+    let name = table
+        .as_bytes()
+        .get(..NAME_LEN - 1)
+        .unwrap_or(table.as_bytes());
     if let Some(field) = buffer.get_mut(..name.len()) {
         field.copy_from_slice(name);
     }
@@ -101,7 +113,12 @@ fn info(socket: &OwnedFd, table: &str) -> io::Result<Info> {
     let mut buffer = name_buffer(table, INFO_LEN);
     get_option(socket, IPT_SO_GET_INFO, &mut buffer)?;
     let word = |index: usize| u32_at(&buffer, NAME_LEN + 4 * index).map_err(io::Error::other);
-    let mut info = Info { valid: word(0)?, first: [0; 5], policy: [0; 5], size: word(12)? };
+    let mut info = Info {
+        valid: word(0)?,
+        first: [0; 5],
+        policy: [0; 5],
+        size: word(12)?,
+    };
     for (hook, (first, policy)) in info.first.iter_mut().zip(&mut info.policy).enumerate() {
         *first = word(1 + hook)?;
         *policy = word(6 + hook)?;
@@ -127,14 +144,19 @@ fn entries(socket: &OwnedFd, table: &str, size: u32) -> io::Result<Vec<u8>> {
 
 /// Whether the entry there is a plain ACCEPT; no, if it can't be read.
 fn policy_accepts(entries: &[u8], offset: Option<u32>) -> bool {
-    let entry = offset.and_then(|offset| entries.get(offset as usize..)).unwrap_or_default();
+    let entry = offset
+        .and_then(|offset| entries.get(offset as usize..))
+        .unwrap_or_default();
     let target = u16_at(entry, TARGET_OFFSET).map(usize::from);
     let verdict = target.and_then(|target| u32_at(entry, target + TARGET_LEN));
     verdict.is_ok_and(|verdict| verdict.cast_signed() == VERDICT_ACCEPT)
 }
 
 /// `getsockopt(2)` at level `IPPROTO_IP`, with a buffer that goes both ways.
-#[expect(unsafe_code, reason = "no crate has these two options, which read their buffer too")]
+#[expect(
+    unsafe_code,
+    reason = "no crate has these two options, which read their buffer too"
+)]
 fn get_option(socket: &OwnedFd, option: libc::c_int, buffer: &mut [u8]) -> io::Result<()> {
     let mut len = libc::socklen_t::try_from(buffer.len()).map_err(io::Error::other)?;
     // SAFETY: the descriptor is open; the kernel reads and writes at most `len`
@@ -148,5 +170,9 @@ fn get_option(socket: &OwnedFd, option: libc::c_int, buffer: &mut [u8]) -> io::R
             &raw mut len,
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -93,13 +93,20 @@ impl Probe {
             Ok(found) => found,
             Err(error) => self.failed("xfrm policies", &error),
         };
-        Constraints { netfilter, rules, xfrm, tc: self.tc().await }
+        Constraints {
+            netfilter,
+            rules,
+            xfrm,
+            tc: self.tc().await,
+        }
     }
 
     async fn netfilter(&mut self) -> Result<Vec<String>, ProbeError> {
         let requester = opened(&mut self.netfilter, Protocol::NETFILTER);
         let mut found = match requester {
-            Ok(requester) => netfilter::read(requester).await.or_else(none_if_unsupported)?,
+            Ok(requester) => netfilter::read(requester)
+                .await
+                .or_else(none_if_unsupported)?,
             Err(error) => none_if_unsupported(error)?,
         };
         found.extend(iptables::read()?);
@@ -141,11 +148,16 @@ fn opened(slot: &mut Option<Requester>, protocol: Protocol) -> Result<&mut Reque
     if slot.is_none() {
         *slot = Some(Requester::open(protocol)?);
     }
-    slot.as_mut().ok_or_else(|| ProbeError::Io(io::ErrorKind::NotConnected.into()))
+    slot.as_mut()
+        .ok_or_else(|| ProbeError::Io(io::ErrorKind::NotConnected.into()))
 }
 
 fn none_if_unsupported<T: Default>(error: ProbeError) -> Result<T, ProbeError> {
-    if error.is_unsupported() { Ok(T::default()) } else { Err(error) }
+    if error.is_unsupported() {
+        Ok(T::default())
+    } else {
+        Err(error)
+    }
 }
 
 /// "a, b and 3 more", or nothing.
@@ -201,7 +213,12 @@ impl ConstraintWatcher {
             let now = self.probe.read().await;
             if last.as_ref() != Some(&now) {
                 last = Some(now.clone());
-                if self.output.send(vec![DataplaneEvent::Constraints(now)]).await.is_err() {
+                if self
+                    .output
+                    .send(vec![DataplaneEvent::Constraints(now)])
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -244,20 +261,17 @@ async fn drain_some(socket: &mut Option<NetlinkSocket>) -> io::Result<()> {
 
 /// Waits for a message and throws it and those behind it away.
 async fn drain(socket: &mut NetlinkSocket) -> io::Result<()> {
-    loop {
-        socket.readable().await?;
-        let mut heard = false;
-        for _ in 0..DRAIN {
-            match socket.try_receive() {
-                Ok(None) => break,
-                Ok(Some(_)) | Err(ReceiveError::Overrun) => heard = true,
-                Err(ReceiveError::Io(error)) => return Err(error),
-            }
+    let mut buffer = [0; 1024];
+    let mut heard = socket.receive(&mut buffer).await.map(Some);
+    for _ in 0..DRAIN {
+        match heard {
+            Ok(None) => break,
+            Ok(Some(_)) | Err(ReceiveError::Overrun) => {}
+            Err(ReceiveError::Io(error)) => return Err(error),
         }
-        if heard {
-            return Ok(());
-        }
+        heard = socket.try_receive(&mut buffer);
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -39,17 +39,25 @@ struct Chain {
 }
 
 pub(super) async fn read(requester: &mut Requester) -> Result<Vec<String>, ProbeError> {
-    let dormant: BTreeSet<(u8, String)> =
-        requester.dump(&request(libc::NFT_MSG_GETTABLE), collect_dormant).await.or_else(absent)?;
-    let chains: Vec<Chain> =
-        requester.dump(&request(libc::NFT_MSG_GETCHAIN), collect_chain).await.or_else(absent)?;
+    let dormant: BTreeSet<(u8, String)> = requester
+        .dump(&request(libc::NFT_MSG_GETTABLE), collect_dormant)
+        .await
+        .or_else(absent)?;
+    let chains: Vec<Chain> = requester
+        .dump(&request(libc::NFT_MSG_GETCHAIN), collect_chain)
+        .await
+        .or_else(absent)?;
     let awake = |chain: &&Chain| !dormant.contains(&(chain.family, chain.table.clone()));
     Ok(chains.iter().filter(awake).filter_map(describe).collect())
 }
 
 /// nfnetlink answers EINVAL for a subsystem that it hasn't got.
 fn absent<T: Default>(error: super::RequestError) -> Result<T, super::RequestError> {
-    if error.errno() == Some(libc::EINVAL) { Ok(T::default()) } else { Err(error) }
+    if error.errno() == Some(libc::EINVAL) {
+        Ok(T::default())
+    } else {
+        Err(error)
+    }
 }
 
 fn request(message: libc::c_int) -> Request {
@@ -79,7 +87,10 @@ fn collect_dormant(
 }
 
 fn collect_chain(found: &mut Vec<Chain>, _kind: u16, payload: &[u8]) -> Result<(), Malformed> {
-    let mut chain = Chain { family: u8_at(payload, 0)?, ..Chain::default() };
+    let mut chain = Chain {
+        family: u8_at(payload, 0)?,
+        ..Chain::default()
+    };
     for attribute in Attributes::new(after(payload, FIXED_LEN)?) {
         let attribute = attribute?;
         match attribute.kind {
@@ -127,12 +138,16 @@ fn on_the_path(family: u8, hook: u32) -> Option<(&'static str, &'static str)> {
 
 fn describe(chain: &Chain) -> Option<String> {
     let (family, hook) = on_the_path(chain.family, chain.hook?)?;
-    let Chain { table, name, rules, .. } = chain;
+    let Chain {
+        table, name, rules, ..
+    } = chain;
     let what = match (rules, chain.drops) {
         (0, false) => return None,
         (0, true) => "policy drop".to_owned(),
         (1, _) => "1 rule".to_owned(),
         (rules, _) => format!("{rules} rules"),
     };
-    Some(format!("nftables {family} {table} {name} (hook {hook}, {what})"))
+    Some(format!(
+        "nftables {family} {table} {name} (hook {hook}, {what})"
+    ))
 }

@@ -25,8 +25,7 @@ const INVERT: u32 = 2;
 
 /// Priority and table of the rules every namespace starts with; whether
 /// lookups differ without it (table `default` is empty).
-const DEFAULTS: [(u32, u32, bool); 3] =
-    [(0, 255, true), (32_766, 254, true), (32_767, 253, false)];
+const DEFAULTS: [(u32, u32, bool); 3] = [(0, 255, true), (32_766, 254, true), (32_767, 253, false)];
 
 /// A rule as far as it matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,9 +52,12 @@ fn judge(rules: &[Rule]) -> Vec<String> {
         let known = |(priority, table, _)| (priority, table) == (rule.priority, rule.table);
         rule.plain && DEFAULTS.into_iter().any(known)
     };
-    let extra = rules.iter().filter(|rule| !is_default(rule) && !rule.l3mdev);
-    let mut found: Vec<String> =
-        extra.map(|rule| format!("ip rule {}", rule.priority)).collect();
+    let extra = rules
+        .iter()
+        .filter(|rule| !is_default(rule) && !rule.l3mdev);
+    let mut found: Vec<String> = extra
+        .map(|rule| format!("ip rule {}", rule.priority))
+        .collect();
     for (priority, table, _) in DEFAULTS.into_iter().filter(|(_, _, matters)| *matters) {
         let there = |rule: &Rule| rule.plain && (rule.priority, rule.table) == (priority, table);
         if !rules.iter().any(there) {
@@ -70,9 +72,7 @@ fn collect(found: &mut Vec<Rule>, _kind: u16, payload: &[u8]) -> Result<(), Malf
     let mut rule = Rule {
         priority: 0,
         table: u32::from(u8_at(payload, 4)?),
-        plain: matches_all
-            && u8_at(payload, 7)? == TO_TABLE
-            && u32_at(payload, 8)? & INVERT == 0,
+        plain: matches_all && u8_at(payload, 7)? == TO_TABLE && u32_at(payload, 8)? & INVERT == 0,
         l3mdev: false,
     };
     for attribute in Attributes::new(after(payload, FIXED_LEN)?) {

@@ -27,8 +27,17 @@ const TCA_FQ_FLOW_MAX_RATE: u16 = 7;
 /// children, which are listed too; `ingress` and `clsact` are nothing without
 /// filters.
 const HARMLESS: [&str; 11] = [
-    "noqueue", "noop", "pfifo_fast", "pfifo", "bfifo", "pfifo_head_drop", "fq_codel", "codel",
-    "fq", "mq", "sfq",
+    "noqueue",
+    "noop",
+    "pfifo_fast",
+    "pfifo",
+    "bfifo",
+    "pfifo_head_drop",
+    "fq_codel",
+    "codel",
+    "fq",
+    "mq",
+    "sfq",
 ];
 
 /// What a dump of queueing disciplines holds of interest.
@@ -42,7 +51,10 @@ pub(super) async fn read(
     requester: &mut Requester,
 ) -> Result<BTreeMap<Ifindex, String>, ProbeError> {
     let request = Request::new(libc::RTM_GETQDISC, 0, &fixed::<FIXED_LEN>(libc::AF_UNSPEC));
-    let Found { mut shapers, clsact } = requester.dump(&request, collect).await?;
+    let Found {
+        mut shapers,
+        clsact,
+    } = requester.dump(&request, collect).await?;
     for ifindex in clsact {
         if has_egress_filter(requester, ifindex).await? {
             let text = shapers.entry(ifindex).or_default();
@@ -76,7 +88,10 @@ fn collect(found: &mut Found, _kind: u16, payload: &[u8]) -> Result<(), Malforme
         "ingress" => {}
         harmless if HARMLESS.contains(&harmless) && !limits_flows => {}
         _ => {
-            found.shapers.entry(ifindex).or_insert_with(|| format!("qdisc {kind}"));
+            found
+                .shapers
+                .entry(ifindex)
+                .or_insert_with(|| format!("qdisc {kind}"));
         }
     }
     Ok(())

@@ -43,7 +43,10 @@ pub(super) fn decode(payload: &[u8]) -> Result<Option<(Ifindex, InterfaceAddress
 }
 
 fn read(attributes: &[u8], flags: u32) -> Result<Parts, Malformed> {
-    let mut parts = Parts { flags, ..Parts::default() };
+    let mut parts = Parts {
+        flags,
+        ..Parts::default()
+    };
     for attribute in Attributes::new(attributes) {
         let attribute = attribute?;
         match attribute.kind {

@@ -24,7 +24,9 @@ use forwarder_core::net::{Ifindex, Ipv4};
 use super::wire::Malformed;
 pub(crate) use address::FIXED_LEN as ADDRESS_LEN;
 pub(crate) use link::{FIXED_LEN as LINK_LEN, IFLA_EXT_MASK, Link, RTEXT_FILTER_SKIP_STATS};
-pub(crate) use neighbour::{Entry as NeighbourEntry, FIXED_LEN as NEIGHBOUR_LEN, NDA_DST};
+pub(crate) use neighbour::{
+    Entry as NeighbourEntry, FIXED_LEN as NEIGHBOUR_LEN, NDA_DST, NDA_FLAGS_EXT, NTF_EXT_MANAGED,
+};
 pub(crate) use netconf::{FIXED_LEN as NETCONF_LEN, Netconf};
 pub(crate) use nexthop::FIXED_LEN as NEXTHOP_LEN;
 pub(crate) use route::{

@@ -12,6 +12,9 @@ use super::{Message, family};
 pub(crate) const FIXED_LEN: usize = 12;
 pub(crate) const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
+pub(crate) const NDA_FLAGS_EXT: u16 = 15;
+/// Under `NDA_FLAGS_EXT`: the kernel keeps the entry resolved.
+pub(crate) const NTF_EXT_MANAGED: u32 = 1;
 
 /// States in which the kernel itself sends to the address (`NUD_VALID`).
 const USABLE: u16 = libc::NUD_REACHABLE
@@ -43,7 +46,9 @@ impl Entry {
 }
 
 pub(super) fn decode(payload: &[u8]) -> Result<Message, Malformed> {
-    let Some(entry) = Entry::decode(payload)? else { return Ok(Message::Ignored) };
+    let Some(entry) = Entry::decode(payload)? else {
+        return Ok(Message::Ignored);
+    };
     let state = match entry.mac {
         _ if entry.state & libc::NUD_FAILED != 0 => NeighbourState::Failed,
         _ if !entry.is_usable() => NeighbourState::Resolving,
@@ -61,35 +66,37 @@ pub(super) fn decode(payload: &[u8]) -> Result<Message, Malformed> {
 
 pub(super) fn decode_gone(payload: &[u8]) -> Result<Message, Malformed> {
     let entry = Entry::decode(payload)?;
-    Ok(entry.map_or(Message::Ignored, |entry| Message::NeighbourGone(entry.ifindex, entry.address)))
+    Ok(entry.map_or(Message::Ignored, |entry| {
+        Message::NeighbourGone(entry.ifindex, entry.address)
+    }))
 }
 
 impl Entry {
-/// `None` for other families (bridge FDB entries among them) and proxies.
-pub(crate) fn decode(payload: &[u8]) -> Result<Option<Entry>, Malformed> {
-    let flags = u8_at(payload, 10)?;
-    if u8_at(payload, 0)? != family(libc::AF_INET) || flags & libc::NTF_PROXY != 0 {
-        return Ok(None);
-    }
-    let mut entry = Entry {
-        ifindex: Ifindex(u32_at(payload, 4)?),
-        address: Ipv4Addr::UNSPECIFIED,
-        state: u16_at(payload, 8)?,
-        flags,
-        mac: None,
-        managed: false,
-    };
-    for attribute in Attributes::new(after(payload, FIXED_LEN)?) {
-        let attribute = attribute?;
-        match attribute.kind {
-            NDA_DST => entry.address = attribute.ipv4()?,
-            NDA_LLADDR => entry.mac = attribute.mac(),
-            libc::NDA_FLAGS_EXT => {
-                entry.managed = attribute.u32()? & u32::from(libc::NTF_EXT_MANAGED) != 0;
-            }
-            _ => {}
+    /// `None` for other families (bridge FDB entries among them) and proxies.
+    pub(crate) fn decode(payload: &[u8]) -> Result<Option<Entry>, Malformed> {
+        let flags = u8_at(payload, 10)?;
+        if u8_at(payload, 0)? != family(libc::AF_INET) || flags & libc::NTF_PROXY != 0 {
+            return Ok(None);
         }
+        let mut entry = Entry {
+            ifindex: Ifindex(u32_at(payload, 4)?),
+            address: Ipv4Addr::UNSPECIFIED,
+            state: u16_at(payload, 8)?,
+            flags,
+            mac: None,
+            managed: false,
+        };
+        for attribute in Attributes::new(after(payload, FIXED_LEN)?) {
+            let attribute = attribute?;
+            match attribute.kind {
+                NDA_DST => entry.address = attribute.ipv4()?,
+                NDA_LLADDR => entry.mac = attribute.mac(),
+                NDA_FLAGS_EXT => {
+                    entry.managed = attribute.u32()? & NTF_EXT_MANAGED != 0;
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(entry))
     }
-    Ok(Some(entry))
-}
 }

@@ -37,5 +37,8 @@ pub(super) fn decode(payload: &[u8]) -> Result<Option<Netconf>, Malformed> {
     }
     let number = ifindex.ok_or(Malformed::Missing)?;
     let real = number.cast_signed() > 0;
-    Ok(real.then_some(Netconf { ifindex: Ifindex(number), forwarding }))
+    Ok(real.then_some(Netconf {
+        ifindex: Ifindex(number),
+        forwarding,
+    }))
 }

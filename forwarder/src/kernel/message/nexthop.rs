@@ -33,7 +33,9 @@ struct Parts {
 
 /// The id alone, which is all that is needed of one that is gone.
 pub(super) fn decode_id(payload: &[u8]) -> Result<u32, Malformed> {
-    read(after(payload, FIXED_LEN)?)?.id.ok_or(Malformed::Missing)
+    read(after(payload, FIXED_LEN)?)?
+        .id
+        .ok_or(Malformed::Missing)
 }
 
 pub(super) fn decode(payload: &[u8]) -> Result<(u32, NexthopObject), Malformed> {
@@ -48,7 +50,11 @@ fn object(parts: Parts, onlink: bool) -> NexthopObject {
         _ if parts.kernel_only => NexthopObject::KernelOnly,
         (Some(group), _) => NexthopObject::Group(group),
         _ if parts.blackhole => NexthopObject::Blackhole,
-        (None, Some(ifindex)) => NexthopObject::Single { gateway: parts.gateway, ifindex, onlink },
+        (None, Some(ifindex)) => NexthopObject::Single {
+            gateway: parts.gateway,
+            ifindex,
+            onlink,
+        },
         (None, None) => NexthopObject::KernelOnly,
     }
 }

@@ -66,7 +66,11 @@ pub(super) fn decode(payload: &[u8]) -> Result<Option<KernelRoute<Ipv4>>, Malfor
         prefix,
         metric: parts.metric,
         tos: u8_at(payload, 3)?,
-        kind: if kernel_only { RouteType::KernelOnly } else { route_type(u8_at(payload, 7)?) },
+        kind: if kernel_only {
+            RouteType::KernelOnly
+        } else {
+            route_type(u8_at(payload, 7)?)
+        },
         protocol: u8_at(payload, 5)?,
         mtu: parts.mtu,
         preferred_source: parts.preferred_source,
@@ -150,12 +154,19 @@ fn multipath(parts: &mut Parts, mut bytes: &[u8]) -> Result<(), Malformed> {
         let len = usize::from(u16_at(bytes, 0)?);
         let this = bytes.get(HOP_LEN..len).ok_or(Malformed::AttributeLength)?;
         let ifindex = Some(u32_at(bytes, 4)?).filter(|n| *n != 0).map(Ifindex);
-        let mut hop = Hop { ifindex, ..Hop::default() };
+        let mut hop = Hop {
+            ifindex,
+            ..Hop::default()
+        };
         for attribute in Attributes::new(this) {
             hop_attribute(&mut hop, &attribute?)?;
         }
         parts.kernel_only |= hop.kernel_only;
-        parts.multipath.extend(nexthop(&hop, u16::from(u8_at(bytes, 3)?) + 1, u8_at(bytes, 2)?));
+        parts.multipath.extend(nexthop(
+            &hop,
+            u16::from(u8_at(bytes, 3)?) + 1,
+            u8_at(bytes, 2)?,
+        ));
         bytes = bytes.get(len.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(())

@@ -47,9 +47,11 @@ impl Group {
     const fn tables(self) -> &'static [Table] {
         match self {
             Group::Interfaces => &[Table::Links, Table::Addresses, Table::Netconf],
-            Group::Routes => {
-                &[Table::Nexthops, Table::Routes(TableId::MAIN), Table::Routes(TableId::LOCAL)]
-            }
+            Group::Routes => &[
+                Table::Nexthops,
+                Table::Routes(TableId::MAIN),
+                Table::Routes(TableId::LOCAL),
+            ],
             Group::Neighbours => &[Table::Neighbours],
         }
     }
@@ -108,15 +110,13 @@ impl Dumps {
         self.wanted.extend(Group::ALL);
     }
 
-    /// The group being dumped now.
-    pub(super) fn running(&self) -> Option<Group> {
-        self.running.as_ref().map(|running| running.group)
-    }
-
     /// When [`Dumps::start`] is to be asked again although nothing happened.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let idle = self.running.is_none();
-        let times = self.wanted.iter().filter_map(|group| self.not_before.get(group));
+        let times = self
+            .wanted
+            .iter()
+            .filter_map(|group| self.not_before.get(group));
         times.min().copied().filter(|_| idle)
     }
 
@@ -135,7 +135,10 @@ impl Dumps {
         let running = self.running.as_mut().filter(|running| !running.in_flight)?;
         let table = *running.group.tables().get(running.position)?;
         running.in_flight = true;
-        Some(Start { table, begins: (running.position == 0).then_some(running.group) })
+        Some(Start {
+            table,
+            begins: (running.position == 0).then_some(running.group),
+        })
     }
 
     fn next(&mut self, now: Instant) -> Option<Group> {
@@ -154,7 +157,9 @@ impl Dumps {
 
     /// The dump in flight has been answered in full.
     pub(super) fn finished(&mut self, now: Instant) -> Finish {
-        let Some(running) = &mut self.running else { return Finish::Continues };
+        let Some(running) = &mut self.running else {
+            return Finish::Continues;
+        };
         running.in_flight = false;
         if running.interrupted && running.attempt < ATTEMPTS {
             running.interrupted = false;
@@ -167,7 +172,11 @@ impl Dumps {
             return Finish::Continues;
         }
         let (group, interrupted) = (running.group, running.interrupted);
-        let pause = if interrupted { RETRY } else { now.duration_since(running.began) };
+        let pause = if interrupted {
+            RETRY
+        } else {
+            now.duration_since(running.began)
+        };
         self.end(group, now + pause);
         if interrupted {
             self.wanted.insert(group);
@@ -177,7 +186,9 @@ impl Dumps {
 
     /// The kernel refused the dump in flight: tried again after a while.
     pub(super) fn failed(&mut self, now: Instant) -> Finish {
-        let Some(running) = &self.running else { return Finish::Continues };
+        let Some(running) = &self.running else {
+            return Finish::Continues;
+        };
         let group = running.group;
         self.end(group, now + RETRY);
         self.wanted.insert(group);

@@ -65,7 +65,10 @@ pub struct MonitorConfig {
 
 impl Default for MonitorConfig {
     fn default() -> Self {
-        MonitorConfig { receive_buffer: 16 * 1024 * 1024, audit: Duration::from_secs(60) }
+        MonitorConfig {
+            receive_buffer: 16 * 1024 * 1024,
+            audit: Duration::from_secs(60),
+        }
     }
 }
 
@@ -135,7 +138,12 @@ impl Monitor {
     pub fn open(outputs: MonitorOutputs, config: MonitorConfig) -> Result<Self, OpenError> {
         let counters = Arc::new(MonitorCounters::default());
         let session = Session::open(config, &counters)?;
-        Ok(Monitor { config, outputs, counters, session })
+        Ok(Monitor {
+            config,
+            outputs,
+            counters,
+            session,
+        })
     }
 
     /// Its counters.

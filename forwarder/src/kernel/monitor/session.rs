@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::interfaces::{InterfaceTable, LinkChange};
 use super::super::message::{self, Message};
 use super::super::requests;
-use super::super::socket::{NetlinkSocket, OpenError, Protocol, ReceiveError};
+use super::super::socket::{NetlinkSocket, OpenError, Protocol, READ_BUFFER, ReceiveError};
 use super::super::wire::{Header, Messages, outcome};
 use super::dumps::{Dumps, Finish, Group, STALL, Start};
 use super::guard::DumpGuard;
@@ -80,6 +80,7 @@ pub(super) struct Session {
     /// The first dump of interfaces is complete: they can be published.
     interfaces_known: bool,
     found: Found,
+    buffer: Vec<u8>,
     counters: Arc<MonitorCounters>,
     audit: Duration,
     next_audit: Instant,
@@ -107,6 +108,7 @@ impl Session {
             table: InterfaceTable::default(),
             interfaces_known: false,
             found: Found::default(),
+            buffer: vec![0; READ_BUFFER],
             counters: Arc::clone(counters),
             audit: config.audit,
             next_audit: Instant::now() + config.audit,
@@ -140,17 +142,27 @@ impl Session {
     /// Waits for something to do and does a bounded amount of it.
     async fn step(&mut self) -> io::Result<()> {
         self.start_dump().await?;
-        tokio::select! {
-            ready = self.socket.readable() => { ready?; self.read()?; }
-            () = tokio::time::sleep_until(self.deadline()) => self.check_clock()?,
-        }
-        Ok(())
+        let deadline = self.deadline();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = tokio::select! {
+            first = self.socket.receive(&mut buffer) => Some(first.map(<[u8]>::len)),
+            () = tokio::time::sleep_until(deadline) => None,
+        };
+        let result = match result {
+            Some(first) => self.read(first, &mut buffer),
+            None => self.check_clock(),
+        };
+        self.buffer = buffer;
+        result
     }
 
     fn deadline(&self) -> Instant {
         let stall = self.in_flight.map(|(_, progress)| progress + STALL);
         let deadlines = [stall, self.dumps.next_deadline()];
-        deadlines.into_iter().flatten().fold(self.next_audit, Instant::min)
+        deadlines
+            .into_iter()
+            .flatten()
+            .fold(self.next_audit, Instant::min)
     }
 
     fn check_clock(&mut self) -> io::Result<()> {
@@ -161,16 +173,19 @@ impl Session {
             self.dumps.want_all();
         }
         match self.in_flight {
-            Some((_, progress)) if now >= progress + STALL => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "a netlink dump never ended"))
-            }
+            Some((_, progress)) if now >= progress + STALL => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "a netlink dump never ended",
+            )),
             _ => Ok(()),
         }
     }
 
     async fn start_dump(&mut self) -> io::Result<()> {
         let now = Instant::now();
-        let Some(Start { table, begins }) = self.dumps.start(now) else { return Ok(()) };
+        let Some(Start { table, begins }) = self.dumps.start(now) else {
+            return Ok(());
+        };
         if let Some(group) = begins {
             self.begin(group);
         }
@@ -182,27 +197,39 @@ impl Session {
         Ok(())
     }
 
-    fn read(&mut self) -> io::Result<()> {
-        for _ in 0..READS_PER_WAKE {
-            // Taken out for the while, since reading borrows it and handling
-            // borrows everything else.
-            let datagram = match self.socket.try_receive() {
-                Ok(Some(datagram)) => datagram.to_vec(),
-                Ok(None) => break,
-                Err(ReceiveError::Overrun) => {
-                    self.overrun();
-                    continue;
-                }
+    /// Handles the datagram just read, and what can be read without waiting.
+    fn read(&mut self, first: Result<usize, ReceiveError>, buffer: &mut [u8]) -> io::Result<()> {
+        let mut next = first.map(Some);
+        let mut handled = 0;
+        loop {
+            match next {
+                Ok(Some(len)) => self.datagram(buffer.get(..len).unwrap_or_default()),
+                Ok(None) => return Ok(()),
+                Err(ReceiveError::Overrun) => self.overrun(),
                 Err(ReceiveError::Io(error)) => return Err(error),
-            };
-            for message in Messages::new(&datagram) {
-                match message {
-                    Ok((header, payload)) => self.message(header, payload),
-                    Err(error) => self.undecodable(0, &error),
+            }
+            handled += 1;
+            if handled == READS_PER_WAKE {
+                return Ok(());
+            }
+            next = self
+                .socket
+                .try_receive(buffer)
+                .map(|datagram| datagram.map(<[u8]>::len));
+        }
+    }
+
+    fn datagram(&mut self, datagram: &[u8]) {
+        for message in Messages::new(datagram) {
+            match message {
+                Ok((header, payload)) => self.message(header, payload),
+                // Cut short: what was in the rest is as good as lost.
+                Err(error) => {
+                    self.undecodable(0, &error);
+                    self.dumps.want_all();
                 }
             }
         }
-        Ok(())
     }
 
     /// Messages were lost: nothing but a dump of everything helps.
@@ -282,7 +309,9 @@ impl Session {
                 self.guards.nexthops.begin();
             }
             Group::Neighbours => {
-                self.found.dataplane.push(DataplaneEvent::NeighbourDumpStart);
+                self.found
+                    .dataplane
+                    .push(DataplaneEvent::NeighbourDumpStart);
                 self.guards.neighbours.begin();
             }
         }
@@ -324,8 +353,17 @@ impl Session {
     }
 
     fn link_changed(&mut self, change: LinkChange) {
-        let LinkChange { ifindex, up, carrier, up_changed } = change;
-        self.found.routes.push(RouteEvent::Link { ifindex, up, carrier });
+        let LinkChange {
+            ifindex,
+            up,
+            carrier,
+            up_changed,
+        } = change;
+        self.found.routes.push(RouteEvent::Link {
+            ifindex,
+            up,
+            carrier,
+        });
         if up_changed {
             self.dumps.want(Group::Routes);
         }
@@ -356,15 +394,21 @@ impl Session {
             Message::NetconfGone(ifindex) => self.table.remove_netconf(ifindex),
             Message::Route { route, replaced } => {
                 let replaced = replaced && !dumped;
-                self.found.routes.push(RouteEvent::Added { route, replaced });
+                self.found
+                    .routes
+                    .push(RouteEvent::Added { route, replaced });
             }
             Message::RouteGone(route) => self.found.routes.push(RouteEvent::Removed(route)),
             Message::Nexthop(id, object) => {
-                self.found.routes.push(RouteEvent::NexthopSet { id, object });
+                self.found
+                    .routes
+                    .push(RouteEvent::NexthopSet { id, object });
             }
             Message::NexthopGone(id) => self.found.routes.push(RouteEvent::NexthopGone(id)),
             Message::Neighbour(neighbour) => {
-                self.found.dataplane.push(DataplaneEvent::Neighbour(neighbour));
+                self.found
+                    .dataplane
+                    .push(DataplaneEvent::Neighbour(neighbour));
             }
             Message::NeighbourGone(ifindex, address) => {
                 let gone = DataplaneEvent::NeighbourGone { ifindex, address };
@@ -392,7 +436,9 @@ impl Session {
             Message::Nexthop(id, _) => guards.nexthops.there(dumped, id, &()),
             Message::NexthopGone(id) => guards.nexthops.gone(id, &()),
             Message::Neighbour(entry) => {
-                guards.neighbours.there(dumped, &(entry.ifindex, entry.address), &())
+                guards
+                    .neighbours
+                    .there(dumped, &(entry.ifindex, entry.address), &())
             }
             Message::NeighbourGone(ifindex, address) if !dumped => {
                 guards.neighbours.gone(&(*ifindex, *address), &())
@@ -415,6 +461,10 @@ impl Session {
     }
 
     fn publishable(&mut self) -> Option<Arc<Interfaces>> {
-        if self.interfaces_known { self.table.snapshot() } else { None }
+        if self.interfaces_known {
+            self.table.snapshot()
+        } else {
+            None
+        }
     }
 }

@@ -11,7 +11,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{Distances, ImportOp, KernelTable, Ours};
+use super::{ImportOp, KernelTable, Ours};
+use crate::config::Distances;
 use crate::kernel::event::{KernelNexthops, KernelRoute, NexthopObject, RouteEvent};
 use crate::net::{Ifindex, Ipv4, TableId};
 use crate::route::{Candidate, Distance, Nexthop, RouteType, Source};

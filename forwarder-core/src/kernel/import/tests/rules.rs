@@ -51,7 +51,7 @@ fn distances_follow_the_protocol() {
     ];
     for (protocol, distance) in expected {
         assert_eq!(
-            Distances::default().get(protocol),
+            Distances::default().of_protocol(protocol),
             Distance(distance),
             "protocol {protocol}"
         );
@@ -277,7 +277,7 @@ fn new_distances_are_told_of_the_routes_they_concern() {
     kernel.add(connected("10.0.0.0/24", ETH1));
     kernel.add(route(TO, BIRD, 32, vec![via("10.0.0.2", ETH1)]));
     let mut distances = Distances::default();
-    distances.set(BIRD, Distance(20));
+    distances.other = Distance(20);
     let mut out = Vec::new();
     kernel.table.reconfigure(distances, true, &mut out);
     assert_eq!(out.len(), 1);

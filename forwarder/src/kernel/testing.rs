@@ -1,0 +1,69 @@
+//! Network namespaces for tests: each in a thread of its own, unnamed, gone
+//! with the thread, so that tests run side by side and leave nothing behind.
+
+use std::future::Future;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+
+/// What a condition has to become true within.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Runs a test in a new network namespace with only `lo`, which is up, in a
+/// runtime of one thread.
+pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: making a network namespace needs root");
+        return;
+    }
+    let body = move || {
+        unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+        run("ip link set lo up");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(test());
+    };
+    if let Err(panic) = std::thread::spawn(body).join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Runs a command in the namespace of the calling thread; words are separated
+/// by spaces.
+pub(crate) fn try_run(command: &str) -> Output {
+    let mut words = command.split_whitespace();
+    let program = words.next().expect("a command");
+    Command::new(program).args(words).output().expect(program)
+}
+
+/// Runs a command that has to succeed: its standard output.
+pub(crate) fn run(command: &str) -> String {
+    let output = try_run(command);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Feeds lines to `ip -batch`, which is much faster than a process a line.
+pub(crate) fn ip_batch(lines: &str) {
+    use std::io::Write as _;
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(lines.as_bytes()).expect("writing it");
+    run(&format!("ip -batch {}", file.path().display()));
+}
+
+/// A pair of veth devices, both up, both in this namespace; `v0` has
+/// 192.0.2.1/24.
+pub(crate) fn veth_pair() {
+    run("ip link add v0 type veth peer name v1");
+    run("ip addr add 192.0.2.1/24 dev v0");
+    run("ip link set v0 up");
+    run("ip link set v1 up");
+}
+
+/// The index of an interface.
+pub(crate) fn ifindex(name: &str) -> forwarder_core::net::Ifindex {
+    forwarder_core::net::Ifindex(nix::net::if_::if_nametoindex(name).expect(name))
+}

@@ -1,0 +1,285 @@
+//! RIP's task: the engine between its sockets, the RIB and the clock.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use forwarder_core::interface::Interfaces;
+use forwarder_core::net::{Ifindex, Ipv4};
+use forwarder_core::rip::{
+    Actions, Config, Datagram, Event, Input, Redistribute, Rip, RouteChange,
+};
+use ipnet::Ipv4Net;
+use tokio::sync::{mpsc, watch};
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::clock;
+
+use super::command::{Command, Select, Settings};
+use super::socket::{DATAGRAM, RipSocket, SocketError, check_port};
+
+/// Datagrams taken from a socket before timers and others get their turn: the
+/// burst of a neighbour with 10,000 routes in one go (some 10 ms of work), so
+/// that it causes one triggered update.
+const DRAIN: usize = 512;
+/// The end of patience at shutdown: 100,000 routes are taken back within 8 s.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Nothing is waiting: look again after this anyway.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Why RIP's task ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RipError {
+    /// At start: no socket.
+    #[error("RIP cannot start: {0}")]
+    Socket(#[from] SocketError),
+}
+
+/// What connects the task with the rest.
+pub struct Channels {
+    /// The interfaces as they are.
+    pub interfaces: watch::Receiver<Arc<Interfaces>>,
+    /// Routes of other sources to advertise.
+    pub redistribute: mpsc::Receiver<Vec<Redistribute<Ipv4>>>,
+    /// Questions and orders.
+    pub commands: mpsc::Receiver<Command>,
+    /// Where routes go. Changes wait here while it is full, the latest of each
+    /// destination, so that the task never stands still.
+    pub routes: mpsc::Sender<Vec<RouteChange<Ipv4>>>,
+}
+
+/// Runs RIP until `cancel`, then takes back what was advertised. Fails at start
+/// where the port is held; later, an interface without a socket is tried again.
+pub async fn run(
+    settings: Settings,
+    mut channels: Channels,
+    cancel: CancellationToken,
+) -> Result<(), RipError> {
+    check_port()?;
+    let mut driver = Driver::new(settings);
+    let interfaces = channels.interfaces.borrow_and_update().clone();
+    driver.sync(&interfaces);
+    let mut commands_open = true;
+    let mut redistribute_open = true;
+    let mut interfaces_open = true;
+    loop {
+        driver.tick();
+        if driver.is_done() {
+            return Ok(());
+        }
+        let wake = driver.wake_at();
+        tokio::select! {
+            () = cancel.cancelled(), if driver.stopping.is_none() => driver.stop(),
+            permit = channels.routes.reserve(), if driver.has_routes() => match permit {
+                Ok(permit) => permit.send(driver.take_routes()),
+                Err(_) => driver.stop(),
+            },
+            ready = readable(&driver.sockets) => driver.drain(&ready),
+            changed = channels.interfaces.changed(), if interfaces_open => {
+                interfaces_open = changed.is_ok();
+                let interfaces = channels.interfaces.borrow_and_update().clone();
+                driver.sync(&interfaces);
+            }
+            batch = channels.redistribute.recv(), if redistribute_open => match batch {
+                Some(batch) => driver.redistribute(batch),
+                None => redistribute_open = false,
+            },
+            command = channels.commands.recv(), if commands_open => match command {
+                Some(command) => driver.command(command),
+                None => commands_open = false,
+            },
+            () = time::sleep_until(wake) => {}
+        }
+    }
+}
+
+/// The interfaces whose sockets have something to read.
+async fn readable(sockets: &BTreeMap<Ifindex, RipSocket>) -> Vec<Ifindex> {
+    poll_fn(|cx| {
+        let ready = sockets
+            .iter()
+            .filter(|(_, socket)| socket.poll_readable(cx).is_ready());
+        let ready: Vec<_> = ready.map(|(ifindex, _)| *ifindex).collect();
+        if ready.is_empty() {
+            Poll::Pending
+        } else {
+            Poll::Ready(ready)
+        }
+    })
+    .await
+}
+
+/// The task's state.
+pub(super) struct Driver {
+    pub(super) rip: Rip<Ipv4>,
+    pub(super) select: Select,
+    pub(super) interfaces: Arc<Interfaces>,
+    pub(super) sockets: BTreeMap<Ifindex, RipSocket>,
+    /// Some socket could not be opened: try again then.
+    pub(super) retry_at: Option<time::Instant>,
+    actions: Actions<Ipv4>,
+    /// What the RIB has not been told yet.
+    routes: BTreeMap<Ipv4Net, RouteChange<Ipv4>>,
+    /// Told to stop; patience ends then.
+    stopping: Option<time::Instant>,
+}
+
+impl Driver {
+    fn new(settings: Settings) -> Self {
+        let seed = RandomState::new().build_hasher().finish();
+        Driver {
+            rip: Rip::new(Config {
+                timers: settings.timers,
+                seed,
+            }),
+            select: settings.select,
+            interfaces: Arc::default(),
+            sockets: BTreeMap::new(),
+            retry_at: None,
+            actions: Actions::default(),
+            routes: BTreeMap::new(),
+            stopping: None,
+        }
+    }
+
+    pub(super) fn input(&mut self, input: Input<'_, Ipv4>) {
+        self.rip.handle(clock::now(), input, &mut self.actions);
+    }
+
+    /// Gives the engine its deadline, if it has come, and carries out all it
+    /// wants. Called once in each round, whatever woke us, so that no flood can
+    /// starve the timers.
+    fn tick(&mut self) {
+        if self
+            .rip
+            .next_deadline()
+            .is_some_and(|at| at <= clock::now())
+        {
+            self.input(Input::Deadline);
+        }
+        if self.retry_at.is_some_and(|at| at <= time::Instant::now()) {
+            let interfaces = Arc::clone(&self.interfaces);
+            self.sync(&interfaces);
+        }
+        self.carry_out();
+        let rip = &self.rip;
+        self.sockets
+            .retain(|ifindex, _| rip.has_interface(*ifindex));
+    }
+
+    fn wake_at(&self) -> time::Instant {
+        let deadline = self.rip.next_deadline().map(clock::deadline);
+        let never = time::Instant::now() + IDLE;
+        [deadline, self.retry_at, self.stopping]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(never)
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping
+            .is_some_and(|patience| self.rip.is_drained() || patience <= time::Instant::now())
+    }
+
+    fn stop(&mut self) {
+        if self.stopping.is_none() {
+            self.stopping = Some(time::Instant::now() + FAREWELL);
+            self.input(Input::Shutdown);
+        }
+    }
+
+    fn has_routes(&self) -> bool {
+        self.stopping.is_none() && !self.routes.is_empty()
+    }
+
+    fn take_routes(&mut self) -> Vec<RouteChange<Ipv4>> {
+        std::mem::take(&mut self.routes).into_values().collect()
+    }
+
+    /// Reads a bounded number of datagrams from each of these sockets.
+    fn drain(&mut self, ready: &[Ifindex]) {
+        let mut buffer = [0; DATAGRAM];
+        for ifindex in ready {
+            let Some(socket) = self.sockets.get_mut(ifindex) else {
+                continue;
+            };
+            for _ in 0..DRAIN {
+                let received = match socket.receive(&mut buffer) {
+                    Ok(Some(received)) => received,
+                    Ok(None) => break,
+                    Err(error) => {
+                        // The link went down, for one: said once, then gone.
+                        debug!(%ifindex, %error, "receiving RIP");
+                        break;
+                    }
+                };
+                let datagram = Datagram {
+                    ifindex: *ifindex,
+                    source: *received.source.ip(),
+                    source_port: received.source.port(),
+                    payload: received.payload,
+                };
+                let now = clock::now();
+                self.rip
+                    .handle(now, Input::Datagram(datagram), &mut self.actions);
+            }
+        }
+    }
+
+    fn redistribute(&mut self, batch: Vec<Redistribute<Ipv4>>) {
+        for change in batch {
+            self.input(Input::Redistribute(change));
+        }
+    }
+
+    /// Sends, reports and remembers what the engine wants.
+    fn carry_out(&mut self) {
+        let Actions {
+            sends,
+            routes,
+            events,
+        } = std::mem::take(&mut self.actions);
+        for send in sends {
+            let Some(socket) = self.sockets.get_mut(&send.ifindex) else {
+                continue;
+            };
+            if let Err(error) = socket.send(&send)
+                && socket.send_failures.is_power_of_two()
+            {
+                let (interface, failures) =
+                    (self.interfaces.name(send.ifindex), socket.send_failures);
+                warn!(%interface, to = %send.destination, %error, failures, "RIP packet not sent");
+            }
+        }
+        for change in routes {
+            let (RouteChange::Update { prefix, .. } | RouteChange::Withdraw { prefix }) = change;
+            self.routes.insert(prefix, change);
+        }
+        for event in events {
+            self.log(&event);
+        }
+    }
+
+    fn log(&self, event: &Event<Ipv4>) {
+        let name = |ifindex| self.interfaces.name(ifindex);
+        match event {
+            Event::NeighborUp(key) => {
+                info!(neighbor = %key.address, interface = name(key.ifindex), "RIP neighbour heard");
+            }
+            Event::NeighborLost(key) => {
+                warn!(neighbor = %key.address, interface = name(key.ifindex), "RIP neighbour silent");
+            }
+            Event::Rejected(reason, key) => {
+                warn!(%reason, source = %key.address, interface = name(key.ifindex),
+                    "RIP input refused; further ones are only counted: forwarder show rip errors");
+            }
+        }
+    }
+}
