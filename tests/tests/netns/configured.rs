@@ -30,6 +30,11 @@ const DROP_UDP: &str = "table ip filter {
 }
 ";
 
+const DROP_LOCAL_TCP: &str = "table ip local {
+    chain input { type filter hook input priority 0; tcp dport 1 drop; }
+}
+";
+
 #[test]
 fn a_netfilter_rule_is_obeyed_as_soon_as_it_is_there() {
     lab::test("configured-netfilter", |lab| {
@@ -106,8 +111,7 @@ fn netfilter_is_bypassed_when_the_operator_says_so() {
 fn netfilter_rules_for_local_traffic_do_not_slow_forwarding() {
     lab::test("configured-netfilter-local", |lab| {
         let (star, router) = ready(lab, NATIVE)?;
-        let local = "table ip local { chain input { type filter hook input priority 0; tcp dport 1 drop; } }\n";
-        star.r1.run_with_input("nft -f -", local)?;
+        star.r1.run_with_input("nft -f -", DROP_LOCAL_TCP)?;
         // Something that is followed in the same order of events.
         star.r1.run("ip route add 198.51.100.0/24 via 10.0.2.2")?;
         router.wait_forward("198.51.100.1", "eth1")?;
@@ -219,29 +223,23 @@ fn a_static_route_waits_for_its_next_hop() {
     });
 }
 
+/// A static route of last resort gives way to any other source, in the kernel's
+/// table too, and comes back.
 #[test]
-fn a_floating_static_takes_over_when_the_better_one_cannot_be_reached() {
+fn a_floating_static_stands_in_for_a_foreign_route() {
     lab::test("configured-floating", |lab| {
         let star = Star::new(lab)?;
-        let config = format!(
-            "{NATIVE}
-[[static]]
-prefix = \"203.0.113.0/24\"
-via = [\"10.0.2.2\"]
-[[static]]
-prefix = \"203.0.113.0/24\"
-via = [\"10.0.3.2\"]
-distance = 200
-"
-        );
-        let router = lab.start_router(&star.r1, &config)?;
+        let floating =
+            "[[static]]\nprefix = \"203.0.113.0/24\"\nvia = [\"10.0.2.2\"]\ndistance = 200\n";
+        let router = lab.start_router(&star.r1, &format!("{NATIVE}{floating}"))?;
         star.warm_up(&router)?;
         router.wait_forward("203.0.113.1", "eth1")?;
-        star.r1.run("ip link set eth1 down")?;
+        star.r1
+            .run("ip route add 203.0.113.0/24 via 10.0.3.2 proto bird metric 32")?;
         router.wait_forward("203.0.113.1", "eth2")?;
-        star.r1.wait_route("203.0.113.0/24", "via 10.0.3.2")?;
-        star.r1.run("ip link set eth1 up")?;
-        star.warm_up(&router)?;
-        router.wait_forward("203.0.113.1", "eth1")
+        star.r1.wait_no_route("203.0.113.0/24", "proto forwarder")?;
+        star.r1.run("ip route del 203.0.113.0/24 proto bird")?;
+        router.wait_forward("203.0.113.1", "eth1")?;
+        star.r1.wait_route("203.0.113.0/24", "proto forwarder")
     });
 }

@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use crate::NATIVE;
 
-const ROUNDS: usize = 100;
+/// Enough that the 99th percentile is not the worst of all.
+const ROUNDS: usize = 300;
 const MEDIAN: Duration = Duration::from_millis(20);
 const P99: Duration = Duration::from_millis(100);
 
@@ -164,7 +165,7 @@ fn latency_of_a_link() {
         star.warm_up(&router)?;
         let (mut api, mut ip) = (router.api()?, Ip::start(&star.r1)?);
         let mut times = Vec::new();
-        for _ in 0..ROUNDS / 5 {
+        for _ in 0..ROUNDS / 15 {
             let start = Instant::now();
             ip.line("link set eth1 down")?;
             times.push(seen(&mut api, "10.0.2.2", start, |xdp| {
