@@ -85,6 +85,7 @@ fn withdrawals_pass_both_ways() {
     lab::test("interop-withdraw", |lab| {
         let net = Net::new(lab)?;
         net.frr.run("ip address add 192.168.1.1/24 dev lo")?;
+        lab.capture(&net.r1, "eth1")?;
         let _router = lab.start_router(&net.r1, CONFIG)?;
         let _frr = net.start_frr(lab, FAST_FRR)?;
         let bird = net.start_bird(lab, &["192.168.2.0/24".into()])?;
