@@ -32,8 +32,9 @@ const HOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 const FIRST_UPDATE: Duration = Duration::from_secs(1);
 /// A farewell is said twice: nobody repeats it if it is lost.
 const FAREWELLS: usize = 2;
-/// Answers and farewells under way on an interface at the same time.
-const MAX_JOBS: usize = 16;
+/// Answers and farewells under way on an interface at the same time: a segment
+/// on which everybody comes back after a power cut.
+const MAX_JOBS: usize = 64;
 
 /// A walk through the whole table for some listeners.
 #[derive(Clone, Debug)]

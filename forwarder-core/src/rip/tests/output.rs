@@ -429,6 +429,52 @@ fn rfc2453_4_4_a_next_hop_is_told_where_it_is_on_the_link() {
 }
 
 #[test]
+fn a_route_is_taken_back_with_the_next_hop_it_was_told_with() {
+    let next_hop = Some(addr("10.0.12.77"));
+    let route = || {
+        let (prefix, metric) = (net(P), metric(2));
+        Input::Redistribute(Redistribute::Update {
+            prefix,
+            metric,
+            tag: 0,
+            next_hop,
+        })
+    };
+    let withdraw = || Input::Redistribute(Redistribute::Withdraw { prefix: net(P) });
+    let told = |router: &Router, ifindex| -> Vec<_> {
+        let rtes = updates(router, ifindex)
+            .into_iter()
+            .flat_map(|sent| &sent.rtes);
+        let rtes = rtes.filter(|rte| rte.prefix == net(P));
+        rtes.map(|rte| (rte.metric.get(), rte.next_hop)).collect()
+    };
+    // Gone; learnt elsewhere instead; learnt there instead; and at shutdown.
+    let after = |change: &dyn Fn(&mut Router)| {
+        let mut router = Router::settled();
+        router.input(route());
+        router.advance(secs(6));
+        router.forget();
+        change(&mut router);
+        router.flush();
+        (told(&router, A), told(&router, B))
+    };
+    let gone = after(&|router| router.input(withdraw()));
+    assert_eq!(gone, (vec![(16, next_hop)], vec![(16, None)]));
+    let on_b = after(&|router| {
+        router.hear(B2, &[rte(P, 4)]);
+        router.input(withdraw());
+    });
+    assert_eq!(on_b, (vec![(5, None)], vec![(16, None)]));
+    let on_a = after(&|router| {
+        router.hear(A2, &[rte(P, 4)]);
+        router.input(withdraw());
+    });
+    assert_eq!(on_a, (vec![(16, next_hop)], vec![(5, None)]));
+    let stopped = after(&|router| router.input(Input::Shutdown));
+    assert_eq!(stopped, (vec![(16, next_hop); 2], vec![(16, None); 2]));
+}
+
+#[test]
 fn an_operator_can_ask() {
     let mut router = Router::settled();
     router.input(Input::Request(B));
