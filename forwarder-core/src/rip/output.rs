@@ -238,7 +238,11 @@ impl<F: Wire> Interface<F> {
         let head = source.table.log.head();
         let fits = source.table.len() <= self.max_entries() * BURST;
         let update = source.table.timers.update;
+        let alone = self.neighbors.iter().len() == 0;
         let output = &mut self.output;
+        // The first request may have been lost, on a link that had just come
+        // up: nobody else would repeat it.
+        output.ask |= alone;
         // Counted from when it was due, so that load does not shift it; but
         // after a long sleep one update is enough.
         let late = source.now.since(output.next_update) > update / 2;

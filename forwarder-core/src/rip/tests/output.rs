@@ -67,6 +67,23 @@ fn an_interface_that_comes_up_asks_at_once_and_tells_all_within_a_second() {
 }
 
 #[test]
+fn an_interface_where_nobody_is_heard_keeps_asking() {
+    let asked = |router: &Router| {
+        let ours = |sent: &&Sent| sent.ifindex == A && sent.command == Command::Request;
+        router.sent.iter().filter(ours).count()
+    };
+    let mut router = Router::bare();
+    router.up(setup(A, "10.0.12.1/24", InterfaceConfig::default()));
+    router.advance(secs(1));
+    assert_eq!(asked(&router), 2, "again within a second");
+    router.advance(secs(35));
+    assert_eq!(asked(&router), 3, "and with each update");
+    router.hear(A2, &[rte(P, 1)]);
+    router.advance(secs(100));
+    assert_eq!(asked(&router), 3);
+}
+
+#[test]
 fn rfc2453_3_8_updates_come_every_30_s_with_jitter() {
     let mut router = Router::settled();
     router.advance(secs(30 * 200));
