@@ -80,7 +80,7 @@ impl RunDir {
     /// # Errors
     /// [`RunDirError::Running`] where another daemon has it.
     pub fn claim(paths: &Paths) -> Result<RunDir, RunDirError> {
-        let pid_file = paths.run_dir.join("pid");
+        let pid_file = paths.pid_file();
         for _ in 0..CLAIM_ATTEMPTS {
             make_dir(&paths.run_dir)?;
             let Some(mut lock) = try_lock(&pid_file, paths)? else {

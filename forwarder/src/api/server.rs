@@ -127,7 +127,7 @@ async fn routes<B: Backend>(
     parameters: Result<Query<RouteParameters>, QueryRejection>,
 ) -> Response {
     match parameters
-        .map_err(bad_query)
+        .map_err(|rejection| bad_query(&rejection))
         .and_then(|Query(parameters)| parameters.check())
     {
         Ok(query) => answer(backend.routes(query).await).await,
@@ -174,7 +174,7 @@ async fn lookup<B: Backend>(
 ) -> Response {
     match parameters {
         Ok(Query(parameters)) => answer(backend.lookup(parameters.address).await).await,
-        Err(rejection) => failure(bad_query(rejection)),
+        Err(rejection) => failure(bad_query(&rejection)),
     }
 }
 
@@ -261,7 +261,7 @@ fn bad(error: String, hint: &str) -> ApiError {
     ApiError::new(ApiErrorKind::BadRequest, error, hint)
 }
 
-fn bad_query(rejection: QueryRejection) -> ApiError {
+fn bad_query(rejection: &QueryRejection) -> ApiError {
     bad(
         rejection.body_text(),
         "see docs/api.md for this path's parameters",

@@ -31,16 +31,16 @@ pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Se
 }
 
 /// Runs a command in the namespace of the calling thread; words are separated
-/// by spaces.
-pub(crate) fn try_run(command: &str) -> Output {
+/// by spaces. `None` where there is no such program.
+pub(crate) fn try_run(command: &str) -> Option<Output> {
     let mut words = command.split_whitespace();
     let program = words.next().expect("a command");
-    Command::new(program).args(words).output().expect(program)
+    Command::new(program).args(words).output().ok()
 }
 
 /// Runs a command that has to succeed: its standard output.
 pub(crate) fn run(command: &str) -> String {
-    let output = try_run(command);
+    let output = try_run(command).unwrap_or_else(|| panic!("{command}: no such program"));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -4,7 +4,7 @@ use super::super::table::{Table, grouped, or_dash};
 use crate::api::model::Nexthop;
 
 pub(super) fn render(nexthops: &[Nexthop]) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         ">ID",
         "DOES",
         "VIA",
