@@ -35,12 +35,18 @@ pub async fn lookup(address: Ipv4Addr) -> Result<KernelLookup, RequestError> {
     if let Some(length) = header.get_mut(1) {
         *length = 32;
     }
-    let request = Request::new(libc::RTM_GETROUTE, 0, &header)
-        .attribute(libc::RTA_DST, &address.octets());
+    let request =
+        Request::new(libc::RTM_GETROUTE, 0, &header).attribute(libc::RTA_DST, &address.octets());
     match requester.get(&request, decode_lookup).await {
-        Ok(Some(Found { kind, gateway, ifindex })) => {
-            Ok(KernelLookup { kind: Some(kind), gateway, ifindex })
-        }
+        Ok(Some(Found {
+            kind,
+            gateway,
+            ifindex,
+        })) => Ok(KernelLookup {
+            kind: Some(kind),
+            gateway,
+            ifindex,
+        }),
         Ok(None) => Ok(without_hop(None)),
         Err(error) => refusal(error),
     }
@@ -58,5 +64,9 @@ fn refusal(error: RequestError) -> Result<KernelLookup, RequestError> {
 }
 
 fn without_hop(kind: Option<RouteType>) -> KernelLookup {
-    KernelLookup { kind, gateway: None, ifindex: None }
+    KernelLookup {
+        kind,
+        gateway: None,
+        ifindex: None,
+    }
 }

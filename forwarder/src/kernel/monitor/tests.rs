@@ -532,6 +532,52 @@ fn neighbours_are_followed() {
     });
 }
 
+/// Runs a monitor's session until that many dumps of routes are complete.
+async fn listen(
+    monitor: &mut Monitor,
+    routes: &mut mpsc::Receiver<Vec<RouteEvent>>,
+    model: &mut Model,
+    dumps: usize,
+) {
+    let until = async {
+        while model.route_dumps < dumps {
+            let batch = routes.recv().await.unwrap();
+            batch.into_iter().for_each(|event| model.route_event(event));
+        }
+    };
+    tokio::select! {
+        end = monitor.session.run(&monitor.outputs) => panic!("{end:?}"),
+        done = tokio::time::timeout(DEADLINE, until) => done.expect("dumps in time"),
+    }
+}
+
+#[test]
+fn a_new_socket_starts_over_and_believes_the_kernel() {
+    in_namespace(|| async {
+        veth_pair();
+        run("ip route add 10.1.0.0/16 via 192.0.2.9");
+        let (routes_out, mut routes) = mpsc::channel(CHANNEL_DEPTH);
+        let (dataplane, _dataplane) = mpsc::channel(CHANNEL_DEPTH);
+        let (interfaces, seen) = watch::channel(Arc::default());
+        let outputs = MonitorOutputs {
+            routes: routes_out,
+            dataplane,
+            interfaces,
+        };
+        let mut monitor = Monitor::open(outputs, MonitorConfig::default()).unwrap();
+        let mut model = Model::default();
+        listen(&mut monitor, &mut routes, &mut model, 1).await;
+        assert!(model.find("10.1.0.0/16").is_some());
+        // What happens while there is no socket is found out by its dumps.
+        run("ip route flush root 10.0.0.0/8");
+        run("ip link add b0 type bridge");
+        monitor.session.reopen(monitor.config).unwrap();
+        listen(&mut monitor, &mut routes, &mut model, 2).await;
+        assert_eq!(model.find("10.1.0.0/16"), None);
+        assert!(seen.borrow().by_name("b0").is_some());
+    });
+}
+
 fn many_routes(count: u32, verb: &str, gateway: u8) -> String {
     let line = |n: u32| {
         let prefix = Ipv4Addr::from(0x0a00_0000 + (n << 8));
