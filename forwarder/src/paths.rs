@@ -72,6 +72,11 @@ impl Paths {
         self.run_dir.join("api.sock")
     }
 
+    /// The pid file, which is also the lock.
+    pub fn pid_file(&self) -> PathBuf {
+        self.run_dir.join("pid")
+    }
+
     /// Names of the instances that have an API socket under the same base.
     pub fn instances(&self) -> Vec<String> {
         let base = self.run_dir.parent().unwrap_or(Path::new("/"));

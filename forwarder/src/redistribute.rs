@@ -42,7 +42,13 @@ impl Feed {
         settings: watch::Receiver<Option<Arc<Rip>>>,
         output: mpsc::Sender<Vec<Redistribute<Ipv4>>>,
     ) -> Feed {
-        Feed { rib, settings, output, cursor: Generation::default(), told: BTreeMap::new() }
+        Feed {
+            rib,
+            settings,
+            output,
+            cursor: Generation::default(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Runs until cancelled. `reached` tells the generation that RIP knows.
@@ -85,8 +91,12 @@ impl Feed {
                     .filter(|(table, ..)| *table == TableId::MAIN)
                     .map(|(_, prefix, route)| (*prefix, route))
                     .collect();
-                let gone: Vec<_> =
-                    self.told.keys().filter(|prefix| !routes.contains_key(prefix)).copied().collect();
+                let gone: Vec<_> = self
+                    .told
+                    .keys()
+                    .filter(|prefix| !routes.contains_key(prefix))
+                    .copied()
+                    .collect();
                 for prefix in gone {
                     self.tell(&settings, prefix, None, &mut out);
                 }
@@ -109,16 +119,14 @@ impl Feed {
         route: Option<&Route<Ipv4>>,
         out: &mut Vec<Redistribute<Ipv4>>,
     ) {
-        let wanted = settings.as_ref().and_then(|rip| announcement(rip, prefix, route));
+        let wanted = settings
+            .as_ref()
+            .and_then(|rip| announcement(rip, prefix, route));
         self.say(prefix, wanted, out);
     }
 
     /// `default-originate`: whatever the RIB holds.
-    fn tell_default(
-        &mut self,
-        settings: &Option<Arc<Rip>>,
-        out: &mut Vec<Redistribute<Ipv4>>,
-    ) {
+    fn tell_default(&mut self, settings: &Option<Arc<Rip>>, out: &mut Vec<Redistribute<Ipv4>>) {
         if settings.as_ref().is_some_and(|rip| rip.default_originate) {
             self.say(Ipv4Net::default(), Some((Metric::ONE, 0, None)), out);
         }
@@ -136,7 +144,12 @@ impl Feed {
         match wanted {
             Some((metric, tag, next_hop)) => {
                 self.told.insert(prefix, (metric, tag, next_hop));
-                out.push(Redistribute::Update { prefix, metric, tag, next_hop });
+                out.push(Redistribute::Update {
+                    prefix,
+                    metric,
+                    tag,
+                    next_hop,
+                });
             }
             None => {
                 self.told.remove(&prefix);
@@ -146,11 +159,7 @@ impl Feed {
     }
 }
 
-fn announcement(
-    rip: &Rip,
-    prefix: Ipv4Net,
-    route: Option<&Route<Ipv4>>,
-) -> Option<Announcement> {
+fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Option<Announcement> {
     if prefix == Ipv4Net::default() && rip.default_originate {
         return Some((Metric::ONE, 0, None));
     }
@@ -163,7 +172,9 @@ fn announcement(
     };
     let rule = rip.redistribute.iter().find(|rule| rule.source == source)?;
     let metric = Metric::new(u32::from(rule.metric))?;
-    let tag = rule.tag.unwrap_or_else(|| u16::try_from(route.tag).unwrap_or(0));
+    let tag = rule
+        .tag
+        .unwrap_or_else(|| u16::try_from(route.tag).unwrap_or(0));
     let next_hop = match route.nexthops.as_slice() {
         [single] => single.gateway,
         _ => None,

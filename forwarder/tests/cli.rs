@@ -1,4 +1,5 @@
 //! The binary as a person at a terminal meets it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -348,6 +349,35 @@ fn stop_returns_when_the_socket_is_gone() {
         answer.stderr
     );
     assert!(!place.path("run/default/api.sock").exists());
+}
+
+#[test]
+fn stop_tells_of_a_daemon_that_ended_without_cleaning_up() {
+    let place = Place::new();
+    let done = r#"{"message":"stopping"}"#.to_owned();
+    place.daemon("default", &[("POST /v1/stop ", 200, done)]);
+    std::fs::write(place.path("run/default/pid"), "4711\n").unwrap();
+    let answer = place.run(&["stop"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""));
+    assert!(
+        answer.stderr.contains("forwarder detach"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
+fn a_run_directory_that_cannot_be_made_is_named_once() {
+    let place = Place::new();
+    let file = place.write("run", "no directory");
+    for verb in ["run", "detach"] {
+        let answer = place.run(&[verb, "--config", EXAMPLE]);
+        assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""));
+        let expected = format!(
+            "error: cannot create the directory {file}/default: Not a directory (os error 20)\n"
+        );
+        assert_eq!(answer.stderr, expected);
+    }
 }
 
 #[test]

@@ -85,10 +85,13 @@ pub(crate) fn show(command: &Command) -> String {
     format!("`{}`", words.join(" "))
 }
 
-/// The path of an executable in `PATH`.
+/// The path of an executable in `PATH`, or where administrators' programs are:
+/// not every user's `PATH` has those.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let directories = std::env::split_paths(&path).chain(sbin);
+    directories
         .map(|dir| dir.join(program))
         .find(|file| file.is_file())
 }

@@ -29,12 +29,12 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    /// In nextest's filter language. The tests crate holds the labs.
+    /// In nextest's filter language; the binaries are those of the tests crate.
     fn filter(self) -> &'static str {
         match self {
-            Group::Unit => "not kind(test) or not package(forwarder-tests)",
-            Group::Netns => "package(forwarder-tests) and kind(test) and not binary(~interop)",
-            Group::Interop => "package(forwarder-tests) and binary(~interop)",
+            Group::Unit => "not binary(netns) and not binary(interop)",
+            Group::Netns => "binary(netns)",
+            Group::Interop => "binary(interop)",
         }
     }
 }

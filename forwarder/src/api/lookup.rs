@@ -14,7 +14,7 @@ pub fn compare(
     kernel: KernelAnswer,
     xdp: XdpAnswer,
 ) -> Lookup {
-    let difference = difference(&kernel, &xdp);
+    let difference = difference(address, &kernel, &xdp);
     Lookup {
         address,
         rib,
@@ -25,11 +25,11 @@ pub fn compare(
     }
 }
 
-fn difference(kernel: &KernelAnswer, xdp: &XdpAnswer) -> Option<String> {
+fn difference(address: Ipv4Addr, kernel: &KernelAnswer, xdp: &XdpAnswer) -> Option<String> {
     let agree = match xdp.verdict.as_str() {
         "forward" => {
             // A host on the link: the fast path names it, the kernel names none.
-            let same_router = kernel.via == xdp.via || kernel.via.is_none();
+            let same_router = kernel.via.or(Some(address)) == xdp.via;
             kernel.kind == "unicast" && kernel.dev == xdp.dev && same_router
         }
         "drop" => matches!(

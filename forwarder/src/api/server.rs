@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
 use super::backend::{ApiError, ApiErrorKind, Backend, Reply, RouteQuery, RouteTable};
+use super::bounded::Bounded;
 use super::counters;
 use super::metrics::{self, Sample};
 use super::model::{Failure, RipClear, RipRequest};
@@ -33,7 +34,7 @@ pub async fn serve<B: Backend>(
     backend: Arc<B>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(backend))
+    axum::serve(Bounded::new(listener), router(backend))
         .with_graceful_shutdown(shutdown)
         .await
 }
@@ -127,7 +128,7 @@ async fn routes<B: Backend>(
     parameters: Result<Query<RouteParameters>, QueryRejection>,
 ) -> Response {
     match parameters
-        .map_err(bad_query)
+        .map_err(|rejection| bad_query(&rejection))
         .and_then(|Query(parameters)| parameters.check())
     {
         Ok(query) => answer(backend.routes(query).await).await,
@@ -174,7 +175,7 @@ async fn lookup<B: Backend>(
 ) -> Response {
     match parameters {
         Ok(Query(parameters)) => answer(backend.lookup(parameters.address).await).await,
-        Err(rejection) => failure(bad_query(rejection)),
+        Err(rejection) => failure(bad_query(&rejection)),
     }
 }
 
@@ -261,7 +262,7 @@ fn bad(error: String, hint: &str) -> ApiError {
     ApiError::new(ApiErrorKind::BadRequest, error, hint)
 }
 
-fn bad_query(rejection: QueryRejection) -> ApiError {
+fn bad_query(rejection: &QueryRejection) -> ApiError {
     bad(
         rejection.body_text(),
         "see docs/api.md for this path's parameters",

@@ -44,10 +44,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
     let paths = arguments.paths();
     let client = Client::new(paths.clone());
     match arguments.command {
-        Command::Run(command) => run::run(command, paths).await,
+        Command::Run(command) => run::run(command, paths.clone()).await,
         Command::Show(command) => show::run(command, &client, arguments.json).await,
         Command::Reload => reload::run(&client, arguments.json).await,
-        Command::Stop => stop::run(&client, arguments.json).await,
+        Command::Stop => stop::run(&client, &paths, arguments.json).await,
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
     }

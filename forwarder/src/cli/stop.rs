@@ -7,21 +7,34 @@ use tokio::time::{Instant, sleep};
 use super::reload::report;
 use crate::api::client::Client;
 use crate::api::model::Done;
+use crate::paths::Paths;
 
 /// How long stopping may take: RIP says goodbye to its neighbours, and a full
 /// table is taken out of the kernel.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the pid file may outlive the socket of a daemon that ends well.
+const LAST_STEPS: Duration = Duration::from_secs(2);
 /// How often to look.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-pub(super) async fn run(client: &Client, json: bool) -> anyhow::Result<()> {
+pub(super) async fn run(client: &Client, paths: &Paths, json: bool) -> anyhow::Result<()> {
     client.post::<Done>("/v1/stop", &()).await?;
-    let deadline = Instant::now() + PATIENCE;
+    let told = Instant::now();
     while client.is_listening().await {
         anyhow::ensure!(
-            Instant::now() < deadline,
+            told.elapsed() < PATIENCE,
             "the daemon was told to stop and is still there after {} s: see its log",
             PATIENCE.as_secs()
+        );
+        sleep(INTERVAL).await;
+    }
+    // The run directory is given back last of all.
+    let closed = Instant::now();
+    while paths.pid_file().exists() {
+        anyhow::ensure!(
+            closed.elapsed() < LAST_STEPS,
+            "the daemon has ended without putting everything back: see its log, \
+             then clean up with `forwarder detach`"
         );
         sleep(INTERVAL).await;
     }

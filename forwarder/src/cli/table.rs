@@ -1,57 +1,64 @@
 //! Tables for people: aligned columns without lines, and the words for values.
+//!
+//! Our own because a routing table may have a hundred thousand rows: a library
+//! that also knows borders, colours and wrapping took three times as long and
+//! three times the memory for them.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement};
+/// Blanks between two columns.
+const GAP: usize = 2;
 
-/// A table that is put together row by row.
-pub(super) struct Table {
-    table: comfy_table::Table,
-    alignment: Vec<CellAlignment>,
+/// A table of `N` columns that is put together row by row.
+pub(super) struct Table<const N: usize> {
+    rows: Vec<[String; N]>,
+    widths: [usize; N],
+    right: [bool; N],
 }
 
-impl Table {
+impl<const N: usize> Table<N> {
     /// A table with these column headings; those that start with `>` are aligned
     /// to the right.
-    pub(super) fn new(headings: &[&str]) -> Self {
-        let mut table = comfy_table::Table::new();
+    pub(super) fn new(headings: [&str; N]) -> Self {
+        let right = headings.map(|heading| heading.starts_with('>'));
+        let mut table = Table {
+            rows: Vec::new(),
+            widths: [0; N],
+            right,
+        };
+        table.row(headings.map(|heading| heading.trim_start_matches('>').to_owned()));
         table
-            .load_style(NOTHING)
-            .set_content_arrangement(ContentArrangement::Disabled);
-        let alignment: Vec<_> = headings
-            .iter()
-            .map(|heading| match heading.starts_with('>') {
-                true => CellAlignment::Right,
-                false => CellAlignment::Left,
-            })
-            .collect();
-        let cells = headings.iter().zip(&alignment).map(|(heading, alignment)| {
-            Cell::new(heading.trim_start_matches('>')).set_alignment(*alignment)
-        });
-        table.set_header(cells.collect::<Vec<_>>());
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        Table { table, alignment }
     }
 
-    /// Adds a row with a cell for each heading.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        let cells = cells.iter().zip(&self.alignment);
-        let cells = cells.map(|(text, alignment)| Cell::new(text).set_alignment(*alignment));
-        self.table.add_row(cells.collect::<Vec<_>>());
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: [String; N]) {
+        for (width, cell) in self.widths.iter_mut().zip(&cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+        self.rows.push(cells);
     }
 
     /// The text, or this one where there is no row.
     pub(super) fn render(&self, empty: &str) -> String {
-        if self.table.is_empty() {
+        if self.rows.len() == 1 {
             return format!("{empty}\n");
         }
-        let mut text = String::new();
-        for line in self.table.lines() {
-            text.push_str(line.trim_end());
-            text.push('\n');
+        let line = self.widths.iter().sum::<usize>() + N * GAP;
+        let mut text = String::with_capacity(self.rows.len() * line);
+        for row in &self.rows {
+            self.write(row, &mut text);
         }
         text
+    }
+
+    fn write(&self, row: &[String; N], text: &mut String) {
+        for ((cell, width), right) in row.iter().zip(self.widths).zip(self.right) {
+            let blanks = width - cell.chars().count();
+            let (before, after) = if right { (blanks, 0) } else { (0, blanks) };
+            text.extend(std::iter::repeat_n(' ', before));
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', after + GAP));
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
     }
 }
 

@@ -54,13 +54,18 @@ pub(super) async fn ask<Q, T>(
     question: impl FnOnce(oneshot::Sender<T>) -> Q,
 ) -> Reply<T> {
     let (reply, answer) = oneshot::channel();
-    task.send(question(reply)).await.map_err(|_| ApiError::stopping())?;
+    task.send(question(reply))
+        .await
+        .map_err(|_| ApiError::stopping())?;
     answer.await.map_err(|_| ApiError::stopping())
 }
 
 impl DaemonBackend {
     pub(super) fn new(parts: Parts) -> Arc<DaemonBackend> {
-        Arc::new(DaemonBackend { parts, started: Instant::now() })
+        Arc::new(DaemonBackend {
+            parts,
+            started: Instant::now(),
+        })
     }
 
     async fn dataplane<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Query) -> Reply<T> {
@@ -73,7 +78,11 @@ impl DaemonBackend {
     }
 
     async fn entries(&self, filter: Filter) -> Reply<Vec<EntryView<Ipv4>>> {
-        self.parts.rib.show(filter).await.map_err(|_| ApiError::stopping())
+        self.parts
+            .rib
+            .show(filter)
+            .await
+            .map_err(|_| ApiError::stopping())
     }
 
     async fn shown(&self, entries: &[EntryView<Ipv4>]) -> Reply<Vec<Route>> {
@@ -86,7 +95,11 @@ impl DaemonBackend {
         let reached = *self.parts.reached.borrow();
         // A sink that is off has nothing to follow.
         let off = self.parts.rip.borrow().is_none();
-        let rip = if off { rib } else { *self.parts.rip_reached.borrow() };
+        let rip = if off {
+            rib
+        } else {
+            *self.parts.rip_reached.borrow()
+        };
         Generation {
             epoch: rib.epoch,
             rib: rib.number,
@@ -102,17 +115,24 @@ impl DaemonBackend {
         }
         let interfaces = self.rip(Command::Interfaces).await?;
         let neighbors = self.rip(Command::Neighbors).await?;
-        let routes = self.rip(Command::Routes).await?.len();
+        let routes = self.rip(Command::RouteCount).await?;
         Ok(Some(RipSummary {
             interfaces: interfaces.len() as u32,
             neighbors: neighbors.len() as u32,
             routes: routes as u64,
-            socket_drops: interfaces.iter().map(|interface| u64::from(interface.socket_drops)).sum(),
+            socket_drops: interfaces
+                .iter()
+                .map(|interface| u64::from(interface.socket_drops))
+                .sum(),
         }))
     }
 
     async fn control(&self, control: Control) -> Reply<()> {
-        self.parts.control.send(control).await.map_err(|_| ApiError::stopping())
+        self.parts
+            .control
+            .send(control)
+            .await
+            .map_err(|_| ApiError::stopping())
     }
 }
 
@@ -120,7 +140,12 @@ impl Backend for DaemonBackend {
     async fn status(&self) -> Reply<Status> {
         let summary = self.dataplane(Query::Summary).await?;
         let fib = self.dataplane(Query::Fib).await?;
-        let selected = self.parts.rib.summary().await.map_err(|_| ApiError::stopping())?;
+        let selected = self
+            .parts
+            .rib
+            .summary()
+            .await
+            .map_err(|_| ApiError::stopping())?;
         let counts = self.parts.counters.read();
         let paths = &self.parts.options.paths;
         Ok(Status {
@@ -163,7 +188,9 @@ impl Backend for DaemonBackend {
         let entries = self.entries(Filter::Longest(address)).await?;
         let offers = self.shown(&entries).await?;
         let selected = offers.into_iter().find(|route| route.selected);
-        let xdp = self.dataplane(|reply| Query::Lookup(address, reply)).await?;
+        let xdp = self
+            .dataplane(|reply| Query::Lookup(address, reply))
+            .await?;
         let found = kernel::lookup(address).await.map_err(|error| {
             let what = format!("asking the kernel for the route to {address}: {error}");
             ApiError::new(ApiErrorKind::Internal, what, "try again")
@@ -234,7 +261,10 @@ impl Backend for DaemonBackend {
     async fn rip_routes(&self) -> Reply<Vec<RipRoute>> {
         let rows = self.rip(Command::Routes).await?;
         let interfaces = self.parts.interfaces.borrow().clone();
-        Ok(rows.iter().flat_map(|row| rip_routes(row, &interfaces)).collect())
+        Ok(rows
+            .iter()
+            .flat_map(|row| rip_routes(row, &interfaces))
+            .collect())
     }
 
     async fn rip_errors(&self) -> Reply<Vec<RipError>> {
@@ -258,9 +288,10 @@ impl Backend for DaemonBackend {
 
     async fn rip_clear(&self, what: RipClear) -> Reply<Done> {
         let (clear, message) = match what {
-            RipClear::Neighbor { address } => {
-                (Clear::Neighbor(address), format!("neighbour {address} forgotten"))
-            }
+            RipClear::Neighbor { address } => (
+                Clear::Neighbor(address),
+                format!("neighbour {address} forgotten"),
+            ),
             RipClear::Routes => (Clear::Routes, "routes forgotten and asked for again".into()),
             RipClear::Counters => (Clear::Counters, "counters are zero".into()),
         };
@@ -271,7 +302,9 @@ impl Backend for DaemonBackend {
     async fn rip_request(&self, interface: String) -> Reply<Done> {
         let name = interface.clone();
         if self.rip(|reply| Command::Request(name, reply)).await? {
-            return Ok(Done { message: format!("request sent on {interface}") });
+            return Ok(Done {
+                message: format!("request sent on {interface}"),
+            });
         }
         let hint = "`forwarder show rip interfaces` lists where it does";
         let error = format!("RIP does not run on {interface}");
@@ -286,12 +319,17 @@ impl Backend for DaemonBackend {
 
     async fn stop(&self) -> Reply<Done> {
         self.control(Control::Stop).await?;
-        Ok(Done { message: "stopping".into() })
+        Ok(Done {
+            message: "stopping".into(),
+        })
     }
 }
 
 fn named(selected: BTreeMap<forwarder_core::route::Source, u64>) -> BTreeMap<String, u64> {
-    selected.into_iter().map(|(source, count)| (source.to_string(), count)).collect()
+    selected
+        .into_iter()
+        .map(|(source, count)| (source.to_string(), count))
+        .collect()
 }
 
 /// Our own networks and redistributed routes have a row of their own; learnt

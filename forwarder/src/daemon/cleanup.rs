@@ -14,7 +14,10 @@ use crate::paths::Paths;
 /// Another daemon exports routes in this namespace, or the kernel refuses.
 pub async fn cleanup(_paths: &Paths, config: &Config) -> anyhow::Result<Vec<String>> {
     let _lock = ExporterLock::take()?;
-    let identity = Identity { protocol: config.kernel.protocol, metric: config.kernel.metric };
+    let identity = Identity {
+        protocol: config.kernel.protocol,
+        metric: config.kernel.metric,
+    };
     let removed = KernelWriter::open(identity)?.remove_all().await?;
     Ok(match removed {
         0 => Vec::new(),

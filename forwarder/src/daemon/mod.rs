@@ -35,8 +35,8 @@ use crate::dataplane::programmer::Programmer;
 use crate::dataplane::query::Query;
 use crate::dataplane::task::{DataplaneTask, Inputs};
 use crate::kernel::{
-    CHANNEL_DEPTH, ConstraintWatcher, ExporterLock, Identity, KernelWriter, Monitor,
-    MonitorConfig, MonitorOutputs, Neighbours, enable_forwarding,
+    CHANNEL_DEPTH, ConstraintWatcher, ExporterLock, Identity, KernelWriter, Monitor, MonitorConfig,
+    MonitorOutputs, Neighbours, enable_forwarding,
 };
 use crate::paths::Paths;
 use crate::rib_task::{self, RibHandle};
@@ -149,12 +149,20 @@ impl Daemon {
         run_dir: &RunDir,
     ) -> anyhow::Result<Daemon> {
         let lock = config.kernel.export.then(ExporterLock::take).transpose()?;
-        let identity =
-            Identity { protocol: config.kernel.protocol, metric: config.kernel.metric };
-        let writer = config.kernel.export.then(|| KernelWriter::open(identity)).transpose()?;
+        let identity = Identity {
+            protocol: config.kernel.protocol,
+            metric: config.kernel.metric,
+        };
+        let writer = config
+            .kernel
+            .export
+            .then(|| KernelWriter::open(identity))
+            .transpose()?;
         rip::check(&config)?;
         let (plane, ring) = Plane::load(&config)?;
-        let features = Features::open().await.context("asking the kernel for XDP features")?;
+        let features = Features::open()
+            .await
+            .context("asking the kernel for XDP features")?;
         let listener = run_dir.listen()?;
 
         let cancel = CancellationToken::new();
@@ -258,7 +266,10 @@ impl Daemon {
     async fn stop(mut self) {
         self.rip.stop().await;
         self.dataplane_cancel.cancel();
-        for (name, task) in [("dataplane", self.dataplane_task), ("neighbours", self.keeper_task)] {
+        for (name, task) in [
+            ("dataplane", self.dataplane_task),
+            ("neighbours", self.keeper_task),
+        ] {
             if let Err(error) = task.await {
                 error!("the task `{name}` has failed: {error}");
             }
@@ -270,7 +281,9 @@ impl Daemon {
 /// Differs with each start, and grows.
 fn epoch() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(1, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    since.map_or(1, |since| {
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    })
 }
 
 /// At the start every port of the configuration must be attachable; later a
@@ -293,10 +306,18 @@ fn attach(task: &mut DataplaneTask, policy: Attach) -> anyhow::Result<()> {
 /// A name written out in full must be there: a missing one is a typing error
 /// far more often than an interface to come, which a pattern can name.
 pub(crate) fn check_interfaces(config: &Config, interfaces: &Interfaces) -> anyhow::Result<()> {
-    for glob in config.dataplane.interfaces.iter().filter(|glob| glob.is_literal()) {
+    for glob in config
+        .dataplane
+        .interfaces
+        .iter()
+        .filter(|glob| glob.is_literal())
+    {
         if interfaces.by_name(glob.as_str()).is_none() {
-            let known: Vec<_> =
-                interfaces.by_index.values().map(|interface| interface.name.as_str()).collect();
+            let known: Vec<_> = interfaces
+                .by_index
+                .values()
+                .map(|interface| interface.name.as_str())
+                .collect();
             bail!(
                 "[dataplane] interfaces names {glob}, which does not exist (there are: {}); \
                  for one that appears later write a pattern, such as \"{glob}*\"",

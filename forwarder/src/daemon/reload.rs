@@ -56,7 +56,12 @@ impl Daemon {
         self.rib.configure(config.clone()).await;
         self.rip.configure(config.rip.as_ref()).await;
         let (reply, answer) = oneshot::channel();
-        if self.dataplane.send(Query::Configure(config.clone(), reply)).await.is_err() {
+        if self
+            .dataplane
+            .send(Query::Configure(config.clone(), reply))
+            .await
+            .is_err()
+        {
             return vec!["the dataplane has ended".into()];
         }
         answer.await.unwrap_or_default()

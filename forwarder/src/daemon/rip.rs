@@ -130,12 +130,19 @@ impl RipControl {
             rib.rip_gone().await;
         });
         self.commands.send_replace(Some(commands.clone()));
-        self.running = Some(Running { commands, settings: settings_sender, cancel, task });
+        self.running = Some(Running {
+            commands,
+            settings: settings_sender,
+            cancel,
+            task,
+        });
     }
 
     /// Takes back what was advertised, and its routes out of the RIB.
     pub(super) async fn stop(&mut self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         self.commands.send_replace(None);
         running.cancel.cancel();
         if let Err(error) = running.task.await {
@@ -145,9 +152,16 @@ impl RipControl {
 }
 
 fn settings(rip: &config::Rip) -> Settings {
-    let timers = Timers { update: rip.update, timeout: rip.timeout, garbage: rip.garbage };
+    let timers = Timers {
+        update: rip.update,
+        timeout: rip.timeout,
+        garbage: rip.garbage,
+    };
     let rip = rip.clone();
-    Settings { timers, select: Box::new(move |name| rip.settings(name).map(interface_config)) }
+    Settings {
+        timers,
+        select: Box::new(move |name| rip.settings(name).map(interface_config)),
+    }
 }
 
 fn interface_config(interface: config::RipInterface) -> InterfaceConfig<Ipv4> {

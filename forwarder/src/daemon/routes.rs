@@ -29,7 +29,10 @@ pub(super) async fn show(
         let arrivals = ask(dataplane, |reply| Query::Installed(prefixes, reply)).await?;
         for (entry, arrival) in chunk.iter().zip(&arrivals) {
             routes.extend(
-                entry.offers.iter().map(|offer| shown(interfaces, entry, offer, arrival)),
+                entry
+                    .offers
+                    .iter()
+                    .map(|offer| shown(interfaces, entry, offer, arrival)),
             );
         }
     }
@@ -62,8 +65,10 @@ fn shown(
         tag: candidate.tag,
         age: (crate::clock::now() - offer.changed).as_secs(),
         flags: flags(interfaces, offer),
-        reason: not_installed
-            .map_or_else(|| offer.reason.name().to_owned(), |why| format!("not in kernel: {why}")),
+        reason: not_installed.map_or_else(
+            || offer.reason.name().to_owned(),
+            |why| format!("not in kernel: {why}"),
+        ),
         nexthops: offer
             .nexthops
             .iter()
@@ -73,10 +78,16 @@ fn shown(
     }
 }
 
-fn nexthop(interfaces: &Interfaces, hop: &Nexthop<Ipv4>, resolved: Option<Ifindex>) -> RouteNexthop {
+fn nexthop(
+    interfaces: &Interfaces,
+    hop: &Nexthop<Ipv4>,
+    resolved: Option<Ifindex>,
+) -> RouteNexthop {
     RouteNexthop {
         via: hop.gateway,
-        dev: resolved.or(hop.ifindex).map(|ifindex| interfaces.name(ifindex)),
+        dev: resolved
+            .or(hop.ifindex)
+            .map(|ifindex| interfaces.name(ifindex)),
         weight: hop.weight,
         resolved: resolved.is_some(),
     }

@@ -73,27 +73,37 @@ pub fn attach(
     software: bool,
 ) -> Result<Attachment, AttachError> {
     let mut refused = Vec::new();
-    if policy != Attach::Generic {
-        if let Some(why) = &object.frags_refused {
-            refused.push(format!("native, multi-buffer: {why}"));
-        }
+    if policy != Attach::Generic
+        && let Some(why) = &object.frags_refused
+    {
+        refused.push(format!("native, multi-buffer: {why}"));
     }
     for (program, mode) in attempts(object, policy, software) {
         match try_attach(object, ifindex, program, mode) {
-            Ok(link) => return Ok(Attachment { program, mode, refused, link }),
+            Ok(link) => {
+                return Ok(Attachment {
+                    program,
+                    mode,
+                    refused,
+                    link,
+                });
+            }
             Err(error) if is_busy(&error) => return Err(AttachError::Busy(name.into())),
             Err(error) => refused.push(format!("{}: {}", describe(program, mode), words(&error))),
         }
     }
-    Err(AttachError::Refused { name: name.into(), refused })
+    Err(AttachError::Refused {
+        name: name.into(),
+        refused,
+    })
 }
 
 /// Removes the program; a device that is gone took it along.
 pub fn detach(object: &mut Object, attachment: Attachment) {
-    if let Ok(program) = object.xdp(attachment.program) {
-        if let Err(error) = program.detach(attachment.link) {
-            tracing::debug!("detach: {error}");
-        }
+    if let Ok(program) = object.xdp(attachment.program)
+        && let Err(error) = program.detach(attachment.link)
+    {
+        tracing::debug!("detach: {error}");
     }
 }
 

@@ -116,7 +116,7 @@ impl Features {
             match kind {
                 NETDEV_A_DEV_IFINDEX => ifindex = value.try_into().ok().map(u32::from_ne_bytes),
                 NETDEV_A_DEV_XDP_FEATURES => {
-                    bits = value.try_into().map(u64::from_ne_bytes).unwrap_or(0);
+                    bits = value.try_into().map_or(0, u64::from_ne_bytes);
                 }
                 _ => {}
             }

@@ -50,8 +50,10 @@ impl Feedback {
     /// Takes in a port's counters, about once a second.
     pub fn sample(&mut self, now: Instant, port: Ifindex, row: &CounterRow) -> Option<Verdict> {
         let packets = |reason: Reason| row.reasons[reason as usize].packets;
-        let (sent, lost) =
-            (packets(Reason::TxSent), packets(Reason::TxError) + packets(Reason::TxDrop));
+        let (sent, lost) = (
+            packets(Reason::TxSent),
+            packets(Reason::TxError) + packets(Reason::TxDrop),
+        );
         let record = self.records.entry(port).or_default();
         let new_sent = sent.saturating_sub(record.sent);
         let new_lost = lost.saturating_sub(record.lost);
@@ -104,8 +106,14 @@ mod tests {
     #[test]
     fn a_port_that_loses_some_frames_stays() {
         let mut feedback = Feedback::default();
-        assert_eq!(feedback.sample(Instant::from_secs(1), PORT, &row(10, 90)), None);
-        assert_eq!(feedback.sample(Instant::from_secs(2), PORT, &row(11, 900)), None);
+        assert_eq!(
+            feedback.sample(Instant::from_secs(1), PORT, &row(10, 90)),
+            None
+        );
+        assert_eq!(
+            feedback.sample(Instant::from_secs(2), PORT, &row(11, 900)),
+            None
+        );
     }
 
     #[test]

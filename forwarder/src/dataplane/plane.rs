@@ -89,7 +89,10 @@ impl Plane {
 
     fn set_limits(&mut self, settings: &Dataplane) {
         for (class, name) in PuntClass::ALL {
-            if let Err(error) = self.tables.set_punt_limit(*class, settings.punt.limit(*class)) {
+            if let Err(error) = self
+                .tables
+                .set_punt_limit(*class, settings.punt.limit(*class))
+            {
                 error!("the punt limit `{name}` could not be set: {error}");
             }
         }
@@ -109,11 +112,16 @@ impl Plane {
         };
         let (fib, ops) = (&mut self.fib, &mut self.ops);
         let failed = &mut self.failed_routes;
-        self.ports.reconcile(&mut self.object, &mut self.tables, &around, |tables, change| {
-            let (ifindex, state) = change;
-            fib.set_port(ifindex, state, ops);
-            apply(tables, failed, ops);
-        })
+        self.ports.reconcile(
+            &mut self.object,
+            &mut self.tables,
+            &around,
+            |tables, change| {
+                let (ifindex, state) = change;
+                fib.set_port(ifindex, state, ops);
+                apply(tables, failed, ops);
+            },
+        )
     }
 
     /// The maps hold the routes: packets may be forwarded.
@@ -168,9 +176,15 @@ impl Plane {
     }
 
     fn sweep_neighbours(&mut self) {
-        let Some(dumped) = self.dumped.take() else { return };
-        let gone: Vec<_> =
-            self.neighbours.keys().filter(|key| !dumped.contains(key)).copied().collect();
+        let Some(dumped) = self.dumped.take() else {
+            return;
+        };
+        let gone: Vec<_> = self
+            .neighbours
+            .keys()
+            .filter(|key| !dumped.contains(key))
+            .copied()
+            .collect();
         for key in gone {
             self.neighbour_gone(key);
         }

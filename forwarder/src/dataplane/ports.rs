@@ -159,7 +159,9 @@ impl Ports {
 
     /// The tx feedback's verdict on a port; true if it is news.
     pub fn set_failing(&mut self, ifindex: Ifindex, failing: bool) -> bool {
-        let Some(port) = self.attached.get_mut(&ifindex) else { return false };
+        let Some(port) = self.attached.get_mut(&ifindex) else {
+            return false;
+        };
         std::mem::replace(&mut port.failing, failing) != failing
     }
 
@@ -187,17 +189,25 @@ impl Ports {
             })
             .collect();
         for (ifindex, reason) in unwanted {
-            let Some(port) = self.attached.remove(&ifindex) else { continue };
+            let Some(port) = self.attached.remove(&ifindex) else {
+                continue;
+            };
             apply(tables, (ifindex, None));
             attach::detach(object, port.attachment);
             if let Err(error) = tables.clear_port(ifindex.0) {
                 warn!("port {}: {error}", port.name);
             }
             self.freed.push(port.number);
-            info!("port {} is gone: {}", port.name, reason.as_deref().unwrap_or("no such device"));
+            info!(
+                "port {} is gone: {}",
+                port.name,
+                reason.as_deref().unwrap_or("no such device")
+            );
         }
-        self.refused.retain(|ifindex, _| interfaces.get(*ifindex).is_some());
-        self.failed.retain(|ifindex| interfaces.get(*ifindex).is_some());
+        self.refused
+            .retain(|ifindex, _| interfaces.get(*ifindex).is_some());
+        self.failed
+            .retain(|ifindex| interfaces.get(*ifindex).is_some());
     }
 
     fn attach_wanted(
@@ -214,7 +224,11 @@ impl Ports {
             }
             // A port that goes down keeps its program: attaching resets some
             // drivers' links, and the counters would start anew.
-            let down = if interface.up { Ok(()) } else { Err("down".to_owned()) };
+            let down = if interface.up {
+                Ok(())
+            } else {
+                Err("down".to_owned())
+            };
             if let Err(reason) = self.wants(interface, around.interfaces).and(down) {
                 self.refused.insert(ifindex, reason);
                 self.failed.remove(&ifindex);
@@ -238,10 +252,15 @@ impl Ports {
         interface: &Interface,
     ) -> Result<(), AttachError> {
         let name = interface.name.clone();
-        let refuse = |why: String| AttachError::Refused { name: name.clone(), refused: vec![why] };
+        let refuse = |why: String| AttachError::Refused {
+            name: name.clone(),
+            refused: vec![why],
+        };
         let slot = slot_of(interface.ifindex.0);
         if let Some((other, _)) = self.attached.iter().find(|(i, _)| slot_of(i.0) == slot) {
-            return Err(refuse(format!("its ifindex shares a table slot with that of if{other}")));
+            return Err(refuse(format!(
+                "its ifindex shares a table slot with that of if{other}"
+            )));
         }
         let Some(number) = self.free.pop_front() else {
             return Err(refuse(format!("all {} ports are in use", MAX_PORTS - 1)));
@@ -286,10 +305,15 @@ impl Ports {
         around: &Surroundings<'_>,
         apply: &mut impl FnMut(&mut Tables, PortChange),
     ) {
-        let any_native = self.attached.values().any(|port| port.attachment.mode == Mode::Native);
+        let any_native = self
+            .attached
+            .values()
+            .any(|port| port.attachment.mode == Mode::Native);
         let bypass = &self.settings.bypass;
         for (ifindex, port) in &mut self.attached {
-            let Some(interface) = around.interfaces.get(*ifindex) else { continue };
+            let Some(interface) = around.interfaces.get(*ifindex) else {
+                continue;
+            };
             port.name.clone_from(&interface.name);
             port.mtu = interface.mtu;
             port.egress = egress(interface, port, around.features, any_native);
@@ -312,7 +336,7 @@ impl Ports {
                 tc: !bypass.contains(&Bypass::Tc) && around.constraints.tc.contains_key(ifindex),
             };
             if port.state.as_ref() != Some(&state) {
-                port.state = Some(state.clone());
+                port.state = Some(state);
                 apply(tables, (*ifindex, Some(state)));
             }
         }
@@ -341,7 +365,10 @@ impl Ports {
 /// Ports by default: Ethernet devices that hold an address or a VLAN child
 /// with one. A bridge or a VLAN is reached through the kernel.
 fn wants_by_default(interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
-    if matches!(interface.kind.as_str(), "bridge" | "vlan" | "macvlan" | "vxlan" | "ifb" | "vrf") {
+    if matches!(
+        interface.kind.as_str(),
+        "bridge" | "vlan" | "macvlan" | "vxlan" | "ifb" | "vrf"
+    ) {
         return Err(format!("a {} is left to the kernel", interface.kind));
     }
     let holds_address = |interface: &Interface| !interface.addresses.is_empty();
@@ -352,10 +379,7 @@ fn wants_by_default(interface: &Interface, interfaces: &Interfaces) -> Result<()
     Err("holds no address".into())
 }
 
-fn vlan_children(
-    parent: Ifindex,
-    interfaces: &Interfaces,
-) -> impl Iterator<Item = &Interface> {
+fn vlan_children(parent: Ifindex, interfaces: &Interfaces) -> impl Iterator<Item = &Interface> {
     interfaces.by_index.values().filter(move |child| {
         child.kind == "vlan" && child.link == Some(parent) && !child.link_elsewhere
     })
@@ -402,7 +426,10 @@ fn up_reason(
         Some(Reason::Xfrm)
     } else if !interface.forwarding4 {
         Some(Reason::ForwardingOff)
-    } else if vlan_children(interface.ifindex, around.interfaces).next().is_some() {
+    } else if vlan_children(interface.ifindex, around.interfaces)
+        .next()
+        .is_some()
+    {
         // A driver that strips tags would show VLAN 10 as untagged.
         Some(Reason::VlanOffload)
     } else {
@@ -415,7 +442,11 @@ fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
         ifindex: interface.ifindex.0,
         number: port.number,
         mac: interface.mac.unwrap_or_default(),
-        flags: if interface.send_redirects { PORT_SEND_REDIRECTS } else { 0 },
+        flags: if interface.send_redirects {
+            PORT_SEND_REDIRECTS
+        } else {
+            0
+        },
         up_reason: port.up_reason.map_or(0, |reason| reason as u32),
         ..Port::default()
     }

@@ -114,7 +114,8 @@ impl Programmer {
                     .collect();
                 let gone = self.mirror.keys().filter(|key| !wanted.contains_key(key));
                 self.backlog.extend(gone.map(|key| (*key, None)));
-                self.backlog.extend(wanted.into_iter().map(|(key, route)| (key, Some(route))));
+                self.backlog
+                    .extend(wanted.into_iter().map(|(key, route)| (key, Some(route))));
             }
         }
     }
@@ -158,7 +159,9 @@ impl Programmer {
     /// Does a bounded part of the work.
     pub async fn step(&mut self, plane: &mut Plane) {
         for _ in 0..CHANGES {
-            let Some((key, route)) = self.backlog.pop_front() else { break };
+            let Some((key, route)) = self.backlog.pop_front() else {
+                break;
+            };
             self.change(plane, key, route);
         }
         self.export(plane).await;
@@ -200,7 +203,9 @@ impl Programmer {
     }
 
     async fn export(&mut self, plane: &mut Plane) {
-        let Some(writer) = &mut self.writer else { return };
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
         let now = clock::now();
         let mut ops = self.exporter.take_additions(now, REQUESTS);
         ops.extend(self.exporter.take_removals(now, REQUESTS));
@@ -221,14 +226,19 @@ impl Programmer {
             warn!("route {prefix} is not in the kernel's table: {refusal}");
         }
         self.exporter.complete(clock::now(), op, result);
-        let Some(route) = self.mirror.get(&(TableId::MAIN, prefix)) else { return };
+        let Some(route) = self.mirror.get(&(TableId::MAIN, prefix)) else {
+            return;
+        };
         if !route.source.is_ours() {
             return;
         }
         match self.exporter.installed(prefix) {
             Installed::Yes => plane.set_route(TableId::MAIN, prefix, Some(&**route)),
             Installed::No(_) => {
-                let up = Route { kind: RouteType::KernelOnly, ..Route::clone(route) };
+                let up = Route {
+                    kind: RouteType::KernelOnly,
+                    ..Route::clone(route)
+                };
                 plane.set_route(TableId::MAIN, prefix, Some(&up));
             }
             Installed::Pending | Installed::NotWanted => {}

@@ -82,7 +82,14 @@ impl DataplaneTask {
             Query::Summary(reply) => drop(reply.send(self.summary())),
             Query::Lookup(address, reply) => drop(reply.send(self.lookup(address))),
             Query::Installed(prefixes, reply) => {
-                drop(reply.send(prefixes.into_iter().map(|prefix| self.arrival(prefix)).collect()));
+                drop(
+                    reply.send(
+                        prefixes
+                            .into_iter()
+                            .map(|prefix| self.arrival(prefix))
+                            .collect(),
+                    ),
+                );
             }
             Query::Configure(config, reply) => drop(reply.send(self.configure(config))),
         }
@@ -96,14 +103,22 @@ impl DataplaneTask {
 
     fn show_interfaces(&self) -> Vec<model::Interface> {
         let interfaces = self.plane.interfaces.clone();
-        interfaces.by_index.values().map(|interface| self.show_interface(interface)).collect()
+        interfaces
+            .by_index
+            .values()
+            .map(|interface| self.show_interface(interface))
+            .collect()
     }
 
     fn show_interface(&self, interface: &Interface) -> model::Interface {
         let port = self.plane.ports.get(interface.ifindex);
         let reason = match port {
             Some(port) => port_reason(port),
-            None => self.plane.ports.refusal(interface.ifindex).map(str::to_owned),
+            None => self
+                .plane
+                .ports
+                .refusal(interface.ifindex)
+                .map(str::to_owned),
         };
         model::Interface {
             name: interface.name.clone(),
@@ -116,7 +131,9 @@ impl DataplaneTask {
             up: interface.up,
             carrier: interface.carrier,
             can_redirect: port.is_some_and(|port| port.egress.is_ok()),
-            hands_up: port.and_then(|port| port.up_reason).map(|reason| reason.name().to_owned()),
+            hands_up: port
+                .and_then(|port| port.up_reason)
+                .map(|reason| reason.name().to_owned()),
             forwarding: interface.forwarding4,
             kind: interface.kind.clone(),
             addresses: interface
@@ -162,7 +179,11 @@ impl DataplaneTask {
     }
 
     fn show_nexthops(&self) -> Vec<Nexthop> {
-        self.plane.fib.nexthops().filter_map(|info| self.show_nexthop(&info)).collect()
+        self.plane
+            .fib
+            .nexthops()
+            .filter_map(|info| self.show_nexthop(&info))
+            .collect()
     }
 
     /// `None` for one that has no number because the table is full.
@@ -173,7 +194,10 @@ impl DataplaneTask {
             kind: kind.into(),
             reason: reason.map(|reason| reason.name().to_owned()),
             via: gateway(&info.target),
-            dev: info.target.ifindex().map(|ifindex| self.plane.interfaces.name(ifindex)),
+            dev: info
+                .target
+                .ifindex()
+                .map(|ifindex| self.plane.interfaces.name(ifindex)),
             mac: adjacency.map(|(_, adjacency)| mac(adjacency.destination)),
             mtu: adjacency.map(|(_, adjacency)| adjacency.mtu),
             adjacency: adjacency.map(|(slot, _)| slot),
@@ -184,15 +208,24 @@ impl DataplaneTask {
     fn show_counters(&self) -> Vec<PortCounters> {
         let port = |name: String, ifindex, mode, number| {
             let row = self.plane.tables.counters(number).ok()?;
-            Some(PortCounters { name, ifindex, mode, row })
+            Some(PortCounters {
+                name,
+                ifindex,
+                mode,
+                row,
+            })
         };
         // Row 0: what came in by ports that the daemon does not know (yet).
         let unknown = port("(unknown)".into(), 0, Mode::None, 0)
             .filter(|unknown| unknown.get(Reason::UnknownPort).packets > 0);
-        let known = self.plane.ports.attached().filter_map(|(ifindex, attached)| {
-            let mode = mode(attached.attachment.mode);
-            port(attached.name.clone(), ifindex.0, mode, attached.number)
-        });
+        let known = self
+            .plane
+            .ports
+            .attached()
+            .filter_map(|(ifindex, attached)| {
+                let mode = mode(attached.attachment.mode);
+                port(attached.name.clone(), ifindex.0, mode, attached.number)
+            });
         known.chain(unknown).collect()
     }
 
@@ -240,17 +273,32 @@ impl DataplaneTask {
 
     fn arrival(&self, prefix: Ipv4Net) -> Arrival {
         let Some(route) = self.programmer.selected(TableId::MAIN, prefix) else {
-            let installed = ShownInstalled { kernel: false, xdp: false };
-            return Arrival { installed, refusal: None };
+            let installed = ShownInstalled {
+                kernel: false,
+                xdp: false,
+            };
+            return Arrival {
+                installed,
+                refusal: None,
+            };
         };
         let (kernel, refusal) = self.in_kernel(prefix, route);
-        let xdp = self.plane.fib.exact(prefix).is_some_and(|entry| {
-            entry.target != Target::Fixed(Reason::KernelRoute)
-        });
-        Arrival { installed: ShownInstalled { kernel, xdp }, refusal }
+        let xdp = self
+            .plane
+            .fib
+            .exact(prefix)
+            .is_some_and(|entry| entry.target != Target::Fixed(Reason::KernelRoute));
+        Arrival {
+            installed: ShownInstalled { kernel, xdp },
+            refusal,
+        }
     }
 
-    fn in_kernel(&self, prefix: Ipv4Net, route: &Route<forwarder_core::net::Ipv4>) -> (bool, Option<String>) {
+    fn in_kernel(
+        &self,
+        prefix: Ipv4Net,
+        route: &Route<forwarder_core::net::Ipv4>,
+    ) -> (bool, Option<String>) {
         if matches!(route.source, Source::Connected | Source::Kernel(_)) {
             return (true, None);
         }
@@ -266,7 +314,11 @@ impl DataplaneTask {
 
     fn summary(&self) -> Summary {
         let stats = self.programmer.exporter().stats();
-        let mut ports = PortSummary { native: 0, generic: 0, none: 0 };
+        let mut ports = PortSummary {
+            native: 0,
+            generic: 0,
+            none: 0,
+        };
         for (_, port) in self.plane.ports.attached() {
             match port.attachment.mode {
                 AttachMode::Native => ports.native += 1,
@@ -279,7 +331,11 @@ impl DataplaneTask {
             degraded: self.degraded(),
             ports,
             kernel: if exports { stats.installed as u64 } else { 0 },
-            kernel_missing: if exports { (stats.desired - stats.installed) as u64 } else { 0 },
+            kernel_missing: if exports {
+                (stats.desired - stats.installed) as u64
+            } else {
+                0
+            },
             xdp: self.plane.fib.stats().prefixes as u64,
         }
     }
@@ -287,7 +343,10 @@ impl DataplaneTask {
     fn degraded(&self) -> Vec<Degraded> {
         let mut all = Vec::new();
         let mut say = |reason: &str, detail: String| {
-            all.push(Degraded { reason: reason.to_owned(), detail });
+            all.push(Degraded {
+                reason: reason.to_owned(),
+                detail,
+            });
         };
         let constraints = &self.plane.constraints;
         let bypass = &self.config.dataplane.bypass;
@@ -309,11 +368,11 @@ impl DataplaneTask {
             }
         }
         for (_, port) in self.plane.ports.attached() {
-            match port.up_reason {
-                Some(reason @ (Reason::ForwardingOff | Reason::VlanOffload)) => {
-                    say(reason.name(), format!("everything received on {} goes up", port.name));
-                }
-                _ => {}
+            if let Some(reason @ (Reason::ForwardingOff | Reason::VlanOffload)) = port.up_reason {
+                say(
+                    reason.name(),
+                    format!("everything received on {} goes up", port.name),
+                );
             }
             if port.failing() {
                 let detail = format!("{} loses every redirected frame", port.name);
@@ -323,10 +382,16 @@ impl DataplaneTask {
         let stats = self.plane.fib.stats();
         let overflow = stats.without_nexthop + stats.without_adjacency + stats.without_own;
         if self.plane.is_full() || overflow > 0 {
-            say("fib-full", "not everything fits into the fast path's tables".into());
+            say(
+                "fib-full",
+                "not everything fits into the fast path's tables".into(),
+            );
         }
         if let Some(why) = self.plane.transmit_refused() {
-            say("tx-counters", format!("transmit losses are not counted: {why}"));
+            say(
+                "tx-counters",
+                format!("transmit losses are not counted: {why}"),
+            );
         }
         all
     }
@@ -341,7 +406,11 @@ fn port_reason(port: &AttachedPort) -> Option<String> {
 }
 
 fn program_name(port: &AttachedPort) -> &'static str {
-    if port.attachment.program == program::FORWARD_FRAGS { "frags" } else { "plain" }
+    if port.attachment.program == program::FORWARD_FRAGS {
+        "frags"
+    } else {
+        "plain"
+    }
 }
 
 fn mode(mode: AttachMode) -> Mode {

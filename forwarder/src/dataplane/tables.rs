@@ -200,7 +200,8 @@ impl Tables {
     /// what its prefixes take, not at what it may hold.
     pub fn bytes(&self) -> u64 {
         let cpus = nr_cpus().unwrap_or(1) as u64;
-        let fixed = |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
+        let fixed =
+            |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
         fixed(MAX_NEXTHOPS, size_of::<u32>())
             + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
             + fixed(PORT_SLOTS, size_of::<Port>())

@@ -178,7 +178,11 @@ impl DataplaneTask {
             return;
         }
         self.programmer.kernel_known();
-        let wait = self.config.rip.as_ref().map_or(Duration::ZERO, |rip| rip.update * 2);
+        let wait = self
+            .config
+            .rip
+            .as_ref()
+            .map_or(Duration::ZERO, |rip| rip.update * 2);
         self.sweep_at = Some(clock::now() + wait);
     }
 
@@ -209,7 +213,8 @@ impl DataplaneTask {
         self.resolve_gateways(now);
         self.rest_freed();
         let reached = self.programmer.reached();
-        self.reached.send_if_modified(|current| std::mem::replace(current, reached) != reached);
+        self.reached
+            .send_if_modified(|current| std::mem::replace(current, reached) != reached);
     }
 
     /// Gateways without a neighbour entry are asked for ahead of traffic.
@@ -221,7 +226,10 @@ impl DataplaneTask {
         for (ifindex, address) in self.plane.fib.gateways_to_resolve() {
             asked = true;
             // A full queue: asked again next time.
-            let _ = self.inputs.keeper.try_send(keeper::Request::Resolve(ifindex, address));
+            let _ = self
+                .inputs
+                .keeper
+                .try_send(keeper::Request::Resolve(ifindex, address));
         }
         // While nothing waits, a new gateway is asked for at once.
         self.next_resolve = if asked { now + RESOLVE_AGAIN } else { now };
@@ -260,16 +268,25 @@ impl DataplaneTask {
     }
 
     fn judge_ports(&mut self, now: Instant) {
-        let ports: Vec<_> =
-            self.plane.ports.attached().map(|(ifindex, port)| (ifindex, port.number)).collect();
+        let ports: Vec<_> = self
+            .plane
+            .ports
+            .attached()
+            .map(|(ifindex, port)| (ifindex, port.number))
+            .collect();
         let mut changed = false;
         for (ifindex, number) in ports {
-            let Ok(row) = self.plane.tables.counters(number) else { continue };
-            let Some(verdict) = self.feedback.sample(now, ifindex, &row) else { continue };
+            let Ok(row) = self.plane.tables.counters(number) else {
+                continue;
+            };
+            let Some(verdict) = self.feedback.sample(now, ifindex, &row) else {
+                continue;
+            };
             let failing = verdict == Verdict::Failing;
             changed |= self.plane.ports.set_failing(ifindex, failing);
         }
-        self.feedback.retain(|ifindex| self.plane.ports.get(ifindex).is_some());
+        self.feedback
+            .retain(|ifindex| self.plane.ports.get(ifindex).is_some());
         if changed {
             self.plane.reconcile(&self.features);
         }
@@ -300,10 +317,16 @@ impl DataplaneTask {
     async fn shut_down(mut self) {
         self.plane.detach();
         for (ifindex, address) in self.usage.managed() {
-            let _ = self.inputs.keeper.try_send(keeper::Request::Release(ifindex, address));
+            let _ = self
+                .inputs
+                .keeper
+                .try_send(keeper::Request::Release(ifindex, address));
         }
         let withdraw = self.programmer.withdraw_all(&mut self.plane);
-        if tokio::time::timeout(WITHDRAW_DEADLINE, withdraw).await.is_err() {
+        if tokio::time::timeout(WITHDRAW_DEADLINE, withdraw)
+            .await
+            .is_err()
+        {
             warn!("not all of our routes could be removed; `forwarder detach` removes the rest");
         }
     }

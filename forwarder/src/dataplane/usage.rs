@@ -59,7 +59,11 @@ impl Usage {
             // A word of 0 was never touched; a new adjacency starts with it.
             let known = before.remove(&key);
             let entry = self.neighbours.entry(key).or_insert_with(|| {
-                known.unwrap_or(Use { word: 0, last: Instant::ZERO, managed: false })
+                known.unwrap_or(Use {
+                    word: 0,
+                    last: Instant::ZERO,
+                    managed: false,
+                })
             });
             if entry.word != word {
                 entry.word = word;
@@ -86,7 +90,10 @@ impl Usage {
 
     /// All that are managed now, to be released at the end.
     pub fn managed(&self) -> impl Iterator<Item = Key> {
-        self.neighbours.iter().filter(|(_, entry)| entry.managed).map(|(key, _)| *key)
+        self.neighbours
+            .iter()
+            .filter(|(_, entry)| entry.managed)
+            .map(|(key, _)| *key)
     }
 
     fn recount(&mut self) {
@@ -133,10 +140,16 @@ mod tests {
     fn a_neighbour_in_use_is_managed_until_it_is_idle() {
         let mut usage = Usage::default();
         assert_eq!(usage.scan(at(10), IDLE, [(key(1), 0)]), []);
-        assert_eq!(usage.scan(at(20), IDLE, [(key(1), 5)]), [Request::Manage(key(1))]);
+        assert_eq!(
+            usage.scan(at(20), IDLE, [(key(1), 5)]),
+            [Request::Manage(key(1))]
+        );
         assert_eq!(usage.scan(at(70), IDLE, [(key(1), 6)]), []);
         assert_eq!(usage.scan(at(129), IDLE, [(key(1), 6)]), []);
-        assert_eq!(usage.scan(at(130), IDLE, [(key(1), 6)]), [Request::Release(key(1))]);
+        assert_eq!(
+            usage.scan(at(130), IDLE, [(key(1), 6)]),
+            [Request::Release(key(1))]
+        );
         assert_eq!(usage.scan(at(140), IDLE, [(key(1), 6)]), []);
     }
 
@@ -145,7 +158,10 @@ mod tests {
         let mut usage = Usage::default();
         usage.scan(at(10), IDLE, [(key(1), 5)]);
         usage.confirm(key(1), false);
-        assert_eq!(usage.scan(at(20), IDLE, [(key(1), 6)]), [Request::Manage(key(1))]);
+        assert_eq!(
+            usage.scan(at(20), IDLE, [(key(1), 6)]),
+            [Request::Manage(key(1))]
+        );
     }
 
     #[test]
@@ -154,7 +170,10 @@ mod tests {
         usage.scan(at(10), IDLE, [(key(1), 5)]);
         assert_eq!(usage.scan(at(20), IDLE, []), []);
         assert_eq!(usage.scan(at(30), IDLE, [(key(1), 0)]), []);
-        assert_eq!(usage.scan(at(40), IDLE, [(key(1), 7)]), [Request::Manage(key(1))]);
+        assert_eq!(
+            usage.scan(at(40), IDLE, [(key(1), 7)]),
+            [Request::Manage(key(1))]
+        );
     }
 
     #[test]

@@ -18,9 +18,7 @@ use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{KernelRoute, RouteEvent};
 use forwarder_core::kernel::import::{ImportOp, KernelTable, Ours};
 use forwarder_core::net::{Ipv4, TableId};
-use forwarder_core::rib::{
-    Batch, EntryView, Generation, Rib, RibConfig, Since, Slot, Snapshot,
-};
+use forwarder_core::rib::{Batch, EntryView, Generation, Rib, RibConfig, Since, Slot, Snapshot};
 use forwarder_core::route::{Candidate, RouteType, Source};
 use ipnet::Ipv4Net;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -56,11 +54,11 @@ pub enum Pulled {
 /// Which routes to show.
 #[derive(Clone, Copy, Debug)]
 pub enum Filter {
-    /// All of table main.
+    /// All of them.
     All,
-    /// This prefix exactly.
+    /// This prefix exactly, in every table.
     Exact(Ipv4Net),
-    /// The longest match of this address.
+    /// The longest match of this address, table local first.
     Longest(Ipv4Addr),
 }
 
@@ -122,9 +120,16 @@ impl RibHandle {
         self.ask(|reply| Command::Show(filter, reply)).await
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> anyhow::Result<T> {
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> anyhow::Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.ok().context("the route database has ended")?;
+        self.commands
+            .send(command(reply))
+            .await
+            .ok()
+            .context("the route database has ended")?;
         answer.await.context("the route database has ended")
     }
 }
@@ -159,19 +164,38 @@ pub fn new(epoch: u64, config: Arc<Config>, links: Links) -> (RibHandle, RibTask
     let (sender, commands) = mpsc::channel(COMMANDS);
     let rib = Rib::new(epoch, rib_config(&config));
     let (generation, receiver) = watch::channel(rib.generation());
-    let ours = Ours { protocol: config.kernel.protocol, metric: config.kernel.metric };
-    let mut kernel = KernelTable::new(ours, config.distances.clone());
+    let ours = Ours {
+        protocol: config.kernel.protocol,
+        metric: config.kernel.metric,
+    };
+    let mut kernel = KernelTable::new(ours, config.distances);
     // Nothing is known yet, so there is nothing to tell of.
-    kernel.reconfigure(config.distances.clone(), config.kernel.import, &mut Vec::new());
+    kernel.reconfigure(config.distances, config.kernel.import, &mut Vec::new());
     let statics = Statics::default();
     let rip_prefixes = BTreeSet::new();
-    let task =
-        RibTask { rib, kernel, statics, config, links, commands, generation, rip_prefixes };
-    (RibHandle { commands: sender, generation: receiver }, task)
+    let task = RibTask {
+        rib,
+        kernel,
+        statics,
+        config,
+        links,
+        commands,
+        generation,
+        rip_prefixes,
+    };
+    (
+        RibHandle {
+            commands: sender,
+            generation: receiver,
+        },
+        task,
+    )
 }
 
 fn rib_config(config: &Config) -> RibConfig {
-    RibConfig { export_metric: config.kernel.export.then_some(config.kernel.metric) }
+    RibConfig {
+        export_metric: config.kernel.export.then_some(config.kernel.metric),
+    }
 }
 
 impl RibTask {
@@ -197,7 +221,11 @@ impl RibTask {
         let mut complete = false;
         for event in events {
             match &event {
-                RouteEvent::Link { ifindex, up, carrier } => {
+                RouteEvent::Link {
+                    ifindex,
+                    up,
+                    carrier,
+                } => {
                     self.rib.set_link(*ifindex, *up, *carrier);
                 }
                 RouteEvent::LinkGone(ifindex) => self.rib.remove_link(*ifindex),
@@ -226,7 +254,11 @@ impl RibTask {
         let mut ours = Vec::new();
         for op in ops {
             match op {
-                ImportOp::Update { table, prefix, candidate } => {
+                ImportOp::Update {
+                    table,
+                    prefix,
+                    candidate,
+                } => {
                     self.rib.update(now, table, prefix, candidate);
                 }
                 ImportOp::Withdraw { table, prefix } => {
@@ -259,7 +291,7 @@ impl RibTask {
     /// the daemon's life has been compared before.
     fn configure(&mut self, config: Arc<Config>) {
         let mut ops = Vec::new();
-        let (distances, import) = (config.distances.clone(), config.kernel.import);
+        let (distances, import) = (config.distances, config.kernel.import);
         self.kernel.reconfigure(distances, import, &mut ops);
         self.import(ops);
         self.config = config;
@@ -268,7 +300,11 @@ impl RibTask {
 
     fn summary(&self) -> RouteCounts {
         let mut counts = RouteCounts::default();
-        for entry in self.rib.entries().filter(|entry| entry.table == TableId::MAIN) {
+        for entry in self
+            .rib
+            .entries()
+            .filter(|entry| entry.table == TableId::MAIN)
+        {
             counts.prefixes += 1;
             if let Some(route) = &entry.selected {
                 *counts.selected.entry(route.source).or_default() += 1;
@@ -281,7 +317,12 @@ impl RibTask {
         let now = clock::now();
         for change in changes {
             match change {
-                RouteChange::Update { prefix, nexthops, metric, tag } => {
+                RouteChange::Update {
+                    prefix,
+                    nexthops,
+                    metric,
+                    tag,
+                } => {
                     let candidate = Candidate {
                         kind: RouteType::Unicast,
                         nexthops,
@@ -325,15 +366,26 @@ impl RibTask {
     }
 
     fn show(&self, filter: Filter) -> Vec<EntryView<Ipv4>> {
-        let exact = match filter {
-            Filter::All => {
-                return self.rib.entries().filter(|entry| entry.table == TableId::MAIN).collect();
-            }
-            Filter::Exact(prefix) => Some(prefix),
+        // In the kernel's order: its first rule looks into table local.
+        const TABLES: [TableId; 2] = [TableId::LOCAL, TableId::MAIN];
+        let entry = |table, prefix| self.rib.entry(table, prefix);
+        match filter {
+            Filter::All => self.rib.entries().collect(),
+            Filter::Exact(prefix) => TABLES
+                .iter()
+                .filter_map(|table| entry(*table, prefix))
+                .collect(),
             Filter::Longest(address) => {
-                self.rib.lookup(TableId::MAIN, address).map(|(prefix, _)| prefix)
+                let found = TABLES.iter().find_map(|table| {
+                    self.rib
+                        .lookup(*table, address)
+                        .map(|(prefix, _)| (*table, prefix))
+                });
+                found
+                    .and_then(|(table, prefix)| entry(table, prefix))
+                    .into_iter()
+                    .collect()
             }
-        };
-        exact.and_then(|prefix| self.rib.entry(TableId::MAIN, prefix)).into_iter().collect()
+        }
     }
 }

@@ -26,10 +26,16 @@ pub(super) struct Difference {
 
 impl Statics {
     pub(super) fn set(&mut self, routes: &[StaticRoute], interfaces: &Interfaces) -> Difference {
-        let wanted: BTreeMap<_, _> =
-            routes.iter().map(|route| (route.prefix, candidate(route, interfaces))).collect();
-        let gone =
-            self.installed.keys().filter(|prefix| !wanted.contains_key(prefix)).copied().collect();
+        let wanted: BTreeMap<_, _> = routes
+            .iter()
+            .map(|route| (route.prefix, candidate(route, interfaces)))
+            .collect();
+        let gone = self
+            .installed
+            .keys()
+            .filter(|prefix| !wanted.contains_key(prefix))
+            .copied()
+            .collect();
         let changed = wanted
             .iter()
             .filter(|(prefix, candidate)| self.installed.get(prefix) != Some(candidate))
@@ -44,7 +50,10 @@ fn candidate(route: &StaticRoute, interfaces: &Interfaces) -> Candidate<Ipv4> {
     let (kind, nexthops) = match &route.target {
         StaticTarget::Nexthops(nexthops) => (
             RouteType::Unicast,
-            nexthops.iter().filter_map(|nexthop| resolve(nexthop, interfaces)).collect(),
+            nexthops
+                .iter()
+                .filter_map(|nexthop| resolve(nexthop, interfaces))
+                .collect(),
         ),
         StaticTarget::Blackhole => (RouteType::Blackhole, Vec::new()),
         StaticTarget::Unreachable => (RouteType::Unreachable, Vec::new()),

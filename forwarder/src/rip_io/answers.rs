@@ -17,6 +17,7 @@ impl Driver {
             Command::Interfaces(reply) => answer(reply, self.interface_status(now)),
             Command::Neighbors(reply) => answer(reply, self.rip.neighbors(now)),
             Command::Routes(reply) => answer(reply, self.rip.routes(now).collect()),
+            Command::RouteCount(reply) => answer(reply, self.rip.route_count()),
             Command::Errors(reply) => answer(reply, self.rip.errors()),
             Command::Clear(what, reply) => {
                 self.input(Input::Clear(what));

@@ -26,6 +26,8 @@ pub enum Command {
     Neighbors(oneshot::Sender<Vec<NeighborRow<Ipv4>>>),
     /// `show rip routes`.
     Routes(oneshot::Sender<Vec<RouteRow<Ipv4>>>),
+    /// How many destinations there are: `show status`.
+    RouteCount(oneshot::Sender<usize>),
     /// `show rip errors`.
     Errors(oneshot::Sender<Vec<ErrorRow<Ipv4>>>),
     /// `rip clear …`; answered when done.

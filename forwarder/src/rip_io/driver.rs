@@ -18,10 +18,9 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::clock;
-
 use super::command::{Command, Select, Settings};
 use super::socket::{DATAGRAM, RipSocket, SocketError, check_port};
+use crate::clock;
 
 /// Datagrams taken from a socket before timers and others get their turn: the
 /// burst of a neighbour with 10,000 routes in one go (some 10 ms of work), so
@@ -29,7 +28,6 @@ use super::socket::{DATAGRAM, RipSocket, SocketError, check_port};
 const DRAIN: usize = 512;
 /// The end of patience at shutdown: 100,000 routes are taken back within 8 s.
 const FAREWELL: Duration = Duration::from_secs(10);
-
 /// Nothing is waiting: look again after this anyway.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -65,15 +63,13 @@ pub async fn run(
     let mut driver = Driver::new(settings);
     let interfaces = channels.interfaces.borrow_and_update().clone();
     driver.sync(&interfaces);
-    let mut commands_open = true;
-    let mut redistribute_open = true;
-    let mut interfaces_open = true;
     loop {
         driver.tick();
         if driver.is_done() {
             return Ok(());
         }
         let wake = driver.wake_at();
+        // A channel whose other end is gone is left out, not spun on.
         tokio::select! {
             () = cancel.cancelled(), if driver.stopping.is_none() => driver.stop(),
             permit = channels.routes.reserve(), if driver.has_routes() => match permit {
@@ -81,19 +77,12 @@ pub async fn run(
                 Err(_) => driver.stop(),
             },
             ready = readable(&driver.sockets) => driver.drain(&ready),
-            changed = channels.interfaces.changed(), if interfaces_open => {
-                interfaces_open = changed.is_ok();
+            Ok(()) = channels.interfaces.changed() => {
                 let interfaces = channels.interfaces.borrow_and_update().clone();
                 driver.sync(&interfaces);
             }
-            batch = channels.redistribute.recv(), if redistribute_open => match batch {
-                Some(batch) => driver.redistribute(batch),
-                None => redistribute_open = false,
-            },
-            command = channels.commands.recv(), if commands_open => match command {
-                Some(command) => driver.command(command),
-                None => commands_open = false,
-            },
+            Some(batch) = channels.redistribute.recv() => driver.redistribute(batch),
+            Some(command) = channels.commands.recv() => driver.command(command),
             () = time::sleep_until(wake) => {}
         }
     }

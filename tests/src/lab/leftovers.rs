@@ -14,8 +14,18 @@ use nix::unistd::Pid;
 use super::namespace::run;
 use super::state::RUN;
 
+/// Held by whoever makes or removes a lab's directory: a new one must not be
+/// taken for a dead one before its lock is held.
+pub(super) fn exclusive() -> std::io::Result<File> {
+    fs::create_dir_all(RUN)?;
+    let lock = File::create(Path::new(RUN).join("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
 /// Removes all dead labs. Never fails: it is a courtesy.
 pub(super) fn remove() {
+    let Ok(_exclusive) = exclusive() else { return };
     for entry in fs::read_dir(RUN).into_iter().flatten().flatten() {
         let Ok(lock) = File::open(entry.path().join("lock")) else {
             continue;

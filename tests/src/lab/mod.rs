@@ -189,6 +189,11 @@ impl Lab {
         &self.state.directory
     }
 
+    /// Where its logs are, and after a failure everything else: it is kept then.
+    pub fn artifacts(&self) -> &Path {
+        &self.state.artifacts
+    }
+
     /// Marks the lab as failed: what it saw is kept when it is dropped.
     pub fn fail(&self) {
         self.state.fail();

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context as _;
 
 use super::artifacts;
+use super::leftovers;
 use super::namespace::Namespace;
 use super::process::Process;
 use super::router::Client;
@@ -41,6 +42,7 @@ pub(super) struct Inner {
 
 impl State {
     pub(super) fn new(name: &str) -> anyhow::Result<Arc<State>> {
+        let _exclusive = leftovers::exclusive()?;
         let directory = Path::new(RUN).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&directory)?;
         for path in [Path::new(RUN), &directory] {

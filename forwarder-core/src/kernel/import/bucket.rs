@@ -38,10 +38,7 @@ impl Stored {
             (KernelNexthops::Object(a), KernelNexthops::Object(b)) => a == b,
             _ => self.route.kind == named.kind && self.live_hops().eq(inline(named)),
         };
-        same_ways
-            && self.is_like(named)
-            && self.route.mtu == named.mtu
-            && self.route.preferred_source == named.preferred_source
+        same_ways && self.is_like(named)
     }
 
     /// Whether one of the two is the other with some hops left out.
@@ -56,7 +53,10 @@ impl Stored {
     }
 
     fn is_like(&self, named: &KernelRoute<Ipv4>) -> bool {
-        rank(&self.route) == rank(named) && self.route.protocol == named.protocol
+        rank(&self.route) == rank(named)
+            && self.route.protocol == named.protocol
+            && self.route.mtu == named.mtu
+            && self.route.preferred_source == named.preferred_source
     }
 }
 

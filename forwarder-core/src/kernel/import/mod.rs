@@ -122,7 +122,7 @@ impl KernelTable {
 
     /// Other distances, or another wish for foreign routes: with `foreign`
     /// false (`[kernel] import = false`) only connected networks and table
-    /// `local` are candidates.
+    /// `local` are candidates. Tells of every prefix that it concerns.
     pub fn reconfigure(&mut self, distances: Distances, foreign: bool, out: &mut Vec<ImportOp>) {
         let new = Policy {
             ours: self.policy.ours,

@@ -13,7 +13,7 @@ use crate::route::{Candidate, Nexthop, RouteType, Source};
 const PROTO_KERNEL: u8 = 2;
 
 /// What the operator decided.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Policy {
     pub(super) ours: Ours,
     pub(super) distances: Distances,

@@ -151,7 +151,7 @@ pub(crate) fn port_counters() -> PortCounters {
     };
     set(Reason::Forwarded, 1_000_000, 64_000_000);
     set(Reason::NoRoute, 20, 1200);
-    set(Reason::NotIp, 3, 180);
+    set(Reason::Arp, 3, 180);
     set(Reason::BadChecksum, 5, 300);
     set(Reason::PuntLimited, 2, 120);
     set(Reason::TxDrop, 9, 540);

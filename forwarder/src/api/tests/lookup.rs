@@ -53,9 +53,18 @@ fn forwarding_agrees_with_the_same_way_only() {
     check(kernel("unicast", Some(1), Some("eth1")), forward(), true);
     check(kernel("unicast", Some(2), Some("eth1")), forward(), false);
     check(kernel("unicast", Some(1), Some("eth2")), forward(), false);
-    check(kernel("unicast", None, Some("eth1")), forward(), true);
+    check(kernel("unicast", None, Some("eth1")), forward(), false);
     check(kernel("none", None, None), forward(), false);
     check(kernel("local", None, Some("lo")), forward(), false);
+}
+
+/// The kernel names no router for a host on the link, the fast path the host.
+#[test]
+fn a_host_on_the_link_is_its_own_next_hop() {
+    let forward = xdp("forward", Some(7), Some("eth1"));
+    let link = kernel("unicast", None, Some("eth1"));
+    assert!(compare(router(7), None, link.clone(), forward.clone()).agree);
+    assert!(!compare(router(8), None, link, forward).agree);
 }
 
 #[test]

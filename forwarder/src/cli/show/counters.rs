@@ -14,7 +14,7 @@ pub(super) fn render(counters: &Counters, all: bool) -> String {
 }
 
 fn interfaces(ports: &[InterfaceCounters]) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "INTERFACE",
         "MODE",
         ">RECEIVED",
@@ -41,7 +41,7 @@ fn interfaces(ports: &[InterfaceCounters]) -> String {
 
 /// In the order that the program decides in, not by name.
 fn reasons(counters: &Counters, all: bool) -> String {
-    let mut table = Table::new(&["REASON", "VERDICT", ">PACKETS"]);
+    let mut table = Table::new(["REASON", "VERDICT", ">PACKETS"]);
     for reason in Reason::ALL {
         let packets = counters
             .reasons
@@ -53,7 +53,7 @@ fn reasons(counters: &Counters, all: bool) -> String {
                 Verdict::Forwarded => "forwarded",
                 Verdict::Up => "up",
                 Verdict::Dropped => "dropped",
-                Verdict::Transmit => "lost at the way out",
+                Verdict::Transmit => "transmit",
             };
             table.row([
                 reason.name().to_owned(),

@@ -4,7 +4,7 @@ use super::super::table::{Table, bytes, grouped};
 use crate::api::model::Fib;
 
 pub(super) fn render(fib: &Fib) -> String {
-    let mut table = Table::new(&["ENGINE", &fib.engine]);
+    let mut table = Table::new(["ENGINE", &fib.engine]);
     for (name, value) in [
         ("prefixes", grouped(fib.prefixes)),
         ("host routes", grouped(fib.host_routes)),

@@ -4,7 +4,7 @@ use super::super::table::{Table, or_dash, yes_no};
 use crate::api::model::{Interface, Mode};
 
 pub(super) fn render(interfaces: &[Interface]) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "NAME",
         ">IFINDEX",
         "MODE",

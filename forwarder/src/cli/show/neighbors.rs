@@ -4,7 +4,7 @@ use super::super::table::{Table, age, or_dash, yes_no};
 use crate::api::model::Neighbor;
 
 pub(super) fn render(neighbors: &[Neighbor]) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "ADDRESS",
         "INTERFACE",
         "MAC",

@@ -43,7 +43,7 @@ async fn overview(ask: Ask<'_>) -> anyhow::Result<()> {
 }
 
 pub(super) fn interfaces(rows: &[RipInterface]) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "INTERFACE",
         ">VERSION",
         ">COST",
@@ -75,7 +75,7 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
 }
 
 pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "NEIGHBOR",
         "INTERFACE",
         ">VERSION",
@@ -101,7 +101,7 @@ pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
 }
 
 pub(super) fn routes(rows: &[RipRoute]) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "",
         "PREFIX",
         "ORIGIN",
@@ -129,7 +129,7 @@ pub(super) fn routes(rows: &[RipRoute]) -> String {
 }
 
 pub(super) fn errors(rows: &[RipError], all: bool) -> String {
-    let mut table = Table::new(&["REASON", "LOST", ">COUNT", ">LAST", "FROM"]);
+    let mut table = Table::new(["REASON", "LOST", ">COUNT", ">LAST", "FROM"]);
     for row in rows.iter().filter(|row| row.count > 0 || all) {
         let last = row.last.as_ref();
         table.row([

@@ -37,7 +37,7 @@ pub(super) async fn run(command: &ShowRoutesCommand, ask: Ask<'_>) -> anyhow::Re
 /// One line a route, further next hops on lines of their own. `*` marks the one
 /// that packets go by.
 pub(super) fn render(routes: &[Route], show_table: bool) -> String {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "", "PREFIX", "SOURCE", ">DIST", ">METRIC", "VIA", "DEV", ">AGE", "KERNEL", "XDP", "REASON",
     ]);
     for route in routes {

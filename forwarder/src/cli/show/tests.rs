@@ -177,13 +177,13 @@ fn counters_by_port_and_reason() {
 INTERFACE  MODE     RECEIVED       BYTES  FORWARDED       BYTES  UP  DROPPED
 eth1       native  1,000,030  64,001,800  1,000,000  64,000,000  23        7
 
-REASON        VERDICT                PACKETS
-forwarded     forwarded            1,000,000
-not-ip        up                           3
-no-route      up                          20
-bad-checksum  dropped                      5
-punt-limited  dropped                      2
-tx-drop       lost at the way out          9",
+REASON        VERDICT      PACKETS
+forwarded     forwarded  1,000,000
+arp           up                 3
+no-route      up                20
+bad-checksum  dropped            5
+punt-limited  dropped            2
+tx-drop       transmit           9",
     );
     let all = counters::render(&summarize(&[]), true);
     assert!(all.starts_with("no ports\n"), "{all}");

@@ -74,12 +74,15 @@ fn connected(prefix: &str, ifindex: Ifindex) -> KernelRoute<Ipv4> {
     route(prefix, 2, 0, vec![Nexthop::link(ifindex)])
 }
 
+type Candidates = BTreeMap<(TableId, Ipv4Net), Candidate<Ipv4>>;
+type OurRoutes = BTreeMap<Ipv4Net, KernelRoute<Ipv4>>;
+
 /// The table under test, with what its answers come to.
 struct Fixture {
     table: KernelTable,
     /// What one has who carries out every answer.
-    candidates: BTreeMap<(TableId, Ipv4Net), Candidate<Ipv4>>,
-    ours: BTreeMap<Ipv4Net, KernelRoute<Ipv4>>,
+    candidates: Candidates,
+    ours: OurRoutes,
 }
 
 impl Fixture {

@@ -189,8 +189,13 @@ fn ours_are_no_candidates() {
         prefix: net(TO),
         route: ours.clone(),
     };
-    assert_eq!(kernel.add(ours.clone()), [seen.clone()]);
-    assert_eq!(kernel.add(ours.clone()), [seen], "named again");
+    for told in ["new", "named again"] {
+        assert_eq!(
+            &kernel.add(ours.clone())[..],
+            std::slice::from_ref(&seen),
+            "{told}"
+        );
+    }
     assert_eq!(kernel.get(TO), None);
     assert_eq!(
         kernel.tell(removed(ours)),
@@ -276,8 +281,10 @@ fn new_distances_are_told_of_the_routes_they_concern() {
     let mut kernel = Fixture::new();
     kernel.add(connected("10.0.0.0/24", ETH1));
     kernel.add(route(TO, BIRD, 32, vec![via("10.0.0.2", ETH1)]));
-    let mut distances = Distances::default();
-    distances.other = Distance(20);
+    let distances = Distances {
+        other: Distance(20),
+        ..Distances::default()
+    };
     let mut out = Vec::new();
     kernel.table.reconfigure(distances, true, &mut out);
     assert_eq!(out.len(), 1);
