@@ -24,10 +24,8 @@ pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Se
             .build();
         runtime.expect("a runtime").block_on(test());
     };
-    // Under the test's own name, for `skip` and for panic messages.
-    let name = std::thread::current().name().unwrap_or("test").to_owned();
     let thread = std::thread::Builder::new()
-        .name(name)
+        .name(test_name())
         .spawn(body)
         .expect("a thread");
     if let Err(panic) = thread.join() {
@@ -35,11 +33,18 @@ pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Se
     }
 }
 
+/// The name of the test that this thread runs: nextest says it, the plain
+/// harness and [`in_namespace`] name the thread after it.
+fn test_name() -> String {
+    let thread = std::thread::current();
+    let name = || thread.name().unwrap_or("test").to_owned();
+    std::env::var("NEXTEST_TEST_NAME").unwrap_or_else(|_| name())
+}
+
 /// Reports that the test of this thread can't run. The harness knows only
 /// passed and failed: `cargo xtask test` reads the reason from a file.
 pub(crate) fn skip(reason: &str) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("test").replace("::", ".");
+    let name = test_name().replace("::", ".");
     eprintln!("SKIPPED: {name}: {reason}");
     if let Some(directory) = std::env::var_os("FORWARDER_SKIPPED_DIR") {
         std::fs::create_dir_all(&directory).expect("the directory of skipped tests");
