@@ -54,11 +54,11 @@ pub enum Pulled {
 /// Which routes to show.
 #[derive(Clone, Copy, Debug)]
 pub enum Filter {
-    /// All of table main.
+    /// All of them.
     All,
-    /// This prefix exactly.
+    /// This prefix exactly, in every table.
     Exact(Ipv4Net),
-    /// The longest match of this address.
+    /// The longest match of this address, table local first.
     Longest(Ipv4Addr),
 }
 
@@ -366,23 +366,26 @@ impl RibTask {
     }
 
     fn show(&self, filter: Filter) -> Vec<EntryView<Ipv4>> {
-        let exact = match filter {
-            Filter::All => {
-                return self
-                    .rib
-                    .entries()
-                    .filter(|entry| entry.table == TableId::MAIN)
-                    .collect();
+        // In the kernel's order: its first rule looks into table local.
+        const TABLES: [TableId; 2] = [TableId::LOCAL, TableId::MAIN];
+        let entry = |table, prefix| self.rib.entry(table, prefix);
+        match filter {
+            Filter::All => self.rib.entries().collect(),
+            Filter::Exact(prefix) => TABLES
+                .iter()
+                .filter_map(|table| entry(*table, prefix))
+                .collect(),
+            Filter::Longest(address) => {
+                let found = TABLES.iter().find_map(|table| {
+                    self.rib
+                        .lookup(*table, address)
+                        .map(|(prefix, _)| (*table, prefix))
+                });
+                found
+                    .and_then(|(table, prefix)| entry(table, prefix))
+                    .into_iter()
+                    .collect()
             }
-            Filter::Exact(prefix) => Some(prefix),
-            Filter::Longest(address) => self
-                .rib
-                .lookup(TableId::MAIN, address)
-                .map(|(prefix, _)| prefix),
-        };
-        exact
-            .and_then(|prefix| self.rib.entry(TableId::MAIN, prefix))
-            .into_iter()
-            .collect()
+        }
     }
 }
