@@ -45,14 +45,14 @@ pub struct RouterOptions {
     /// `--instance`.
     pub instance: String,
     /// `RUST_LOG`.
-    pub log: String,
+    pub log: &'static str,
 }
 
 impl Default for RouterOptions {
     fn default() -> Self {
         RouterOptions {
             instance: "default".into(),
-            log: "debug,aya=info,aya_obj=info".into(),
+            log: "debug,aya=info,aya_obj=info",
         }
     }
 }
@@ -138,7 +138,7 @@ impl Router {
         command
             .args(["run", "--config"])
             .arg(&file)
-            .env("RUST_LOG", &options.log);
+            .env("RUST_LOG", options.log);
         let process = lab.spawn(&format!("{}.forwarder", client.name), command)?;
         lab.state().add_router(client.clone());
         Ok(Router { client, process })
