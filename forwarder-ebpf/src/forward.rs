@@ -219,13 +219,12 @@ fn redirect_due(port: &Port, packet: &Packet) -> bool {
     // SAFETY: no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     // SAFETY: the value is copied at once; a torn read costs one more redirect.
-    if let Some(last) = unsafe { maps::REDIRECTED.get(&key) } {
-        if now - *last < 1_000_000_000 {
-            return false;
-        }
+    let last = unsafe { maps::REDIRECTED.get(key) };
+    if last.is_some_and(|last| now - *last < 1_000_000_000) {
+        return false;
     }
     // A map that takes no entry means redirects go out more often, no harm.
-    let _ = maps::REDIRECTED.insert(&key, &now, 0);
+    let _ = maps::REDIRECTED.insert(key, now, 0);
     true
 }
 

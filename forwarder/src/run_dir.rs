@@ -42,14 +42,14 @@ pub enum RunDirError {
         pid: String,
     },
     /// A file operation failed.
-    #[error("cannot {what} {path}: {source}{}", hint(source))]
+    #[error("cannot {what} {path}: {cause}{}", hint(cause))]
     Io {
         /// What was tried.
         what: &'static str,
         /// On what.
         path: String,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A Unix socket's path is limited.
     #[error(
@@ -86,7 +86,7 @@ impl RunDir {
             let Some(mut lock) = try_lock(&pid_file, paths)? else {
                 continue;
             };
-            write_pid(&mut lock).map_err(|source| io_error("write", &pid_file, source))?;
+            write_pid(&mut lock).map_err(|cause| io_error("write", &pid_file, cause))?;
             let socket = paths.api_socket();
             // The lock was free: whoever listened there is gone.
             remove(&socket)?;
@@ -110,12 +110,11 @@ impl RunDir {
         }
         remove(&fresh)?;
         let listener =
-            UnixListener::bind(&fresh).map_err(|source| io_error("listen on", &fresh, source))?;
+            UnixListener::bind(&fresh).map_err(|cause| io_error("listen on", &fresh, cause))?;
         // Renamed when its permissions are right, so that nobody meets it before.
         std::fs::set_permissions(&fresh, Permissions::from_mode(SOCKET_MODE))
-            .map_err(|source| io_error("set permissions of", &fresh, source))?;
-        std::fs::rename(&fresh, &self.socket)
-            .map_err(|source| io_error("rename", &fresh, source))?;
+            .map_err(|cause| io_error("set permissions of", &fresh, cause))?;
+        std::fs::rename(&fresh, &self.socket).map_err(|cause| io_error("rename", &fresh, cause))?;
         Ok(listener)
     }
 }
@@ -130,11 +129,11 @@ impl Drop for RunDir {
     }
 }
 
-fn io_error(what: &'static str, path: &Path, source: io::Error) -> RunDirError {
+fn io_error(what: &'static str, path: &Path, cause: io::Error) -> RunDirError {
     RunDirError::Io {
         what,
         path: path.display().to_string(),
-        source,
+        cause,
     }
 }
 
@@ -143,7 +142,7 @@ fn make_dir(path: &Path) -> Result<(), RunDirError> {
         .recursive(true)
         .mode(DIR_MODE)
         .create(path)
-        .map_err(|source| io_error("create the directory", path, source))
+        .map_err(|cause| io_error("create the directory", path, cause))
 }
 
 fn remove(path: &Path) -> Result<(), RunDirError> {

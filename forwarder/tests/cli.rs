@@ -367,6 +367,20 @@ fn stop_tells_of_a_daemon_that_ended_without_cleaning_up() {
 }
 
 #[test]
+fn a_run_directory_that_cannot_be_made_is_named_once() {
+    let place = Place::new();
+    let file = place.write("run", "no directory");
+    for verb in ["run", "detach"] {
+        let answer = place.run(&[verb, "--config", EXAMPLE]);
+        assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""));
+        let expected = format!(
+            "error: cannot create the directory {file}/default: Not a directory (os error 20)\n"
+        );
+        assert_eq!(answer.stderr, expected);
+    }
+}
+
+#[test]
 fn rip_commands_are_sent_as_json() {
     let place = Place::new();
     let done = || r#"{"message":"done"}"#.to_owned();

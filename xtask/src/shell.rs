@@ -91,7 +91,9 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     let directories = std::env::split_paths(&path).chain(sbin);
-    directories.map(|dir| dir.join(program)).find(|file| file.is_file())
+    directories
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
 }
 
 /// Whether we are root. /proc/self belongs to the effective user.

@@ -45,12 +45,12 @@ pub enum ClientError {
         socket: String,
     },
     /// Connecting failed for another reason.
-    #[error("cannot connect to {socket}: {source}")]
+    #[error("cannot connect to {socket}: {cause}")]
     Connect {
         /// The socket.
         socket: String,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// No answer in time.
     #[error("the daemon has not answered {path} within {} s: see its log", PATIENCE.as_secs())]
@@ -76,13 +76,13 @@ pub enum ClientError {
     },
     /// The answer is not what this version expects.
     #[error(
-        "the answer to {path} is not understood ({source}): are daemon and command of the same version?"
+        "the answer to {path} is not understood ({cause}): are daemon and command of the same version?"
     )]
     Shape {
         /// What was asked.
         path: String,
         /// What is wrong with it.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
 }
 
@@ -207,7 +207,7 @@ impl Client {
             io::ErrorKind::PermissionDenied => ClientError::Forbidden { socket },
             _ => ClientError::Connect {
                 socket,
-                source: error,
+                cause: error,
             },
         }
     }
@@ -232,16 +232,16 @@ fn transport(path: &str, error: &dyn std::fmt::Display) -> ClientError {
 fn refused(path: &str, body: &[u8]) -> ClientError {
     match serde_json::from_slice::<Failure>(body) {
         Ok(Failure { error, hint }) => ClientError::Refused { error, hint },
-        Err(source) => ClientError::Shape {
+        Err(cause) => ClientError::Shape {
             path: path.to_owned(),
-            source,
+            cause,
         },
     }
 }
 
 fn parse<T: DeserializeOwned>(path: &str, body: &[u8]) -> Result<T, ClientError> {
-    serde_json::from_slice(body).map_err(|source| ClientError::Shape {
+    serde_json::from_slice(body).map_err(|cause| ClientError::Shape {
         path: path.to_owned(),
-        source,
+        cause,
     })
 }

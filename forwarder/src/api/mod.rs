@@ -10,6 +10,7 @@
 //! monitoring system speaks it, and `/metrics` has to be HTTP anyway.
 
 pub mod backend;
+mod bounded;
 pub mod client;
 pub mod counters;
 pub mod lookup;

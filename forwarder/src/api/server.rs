@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
 use super::backend::{ApiError, ApiErrorKind, Backend, Reply, RouteQuery, RouteTable};
+use super::bounded::Bounded;
 use super::counters;
 use super::metrics::{self, Sample};
 use super::model::{Failure, RipClear, RipRequest};
@@ -33,7 +34,7 @@ pub async fn serve<B: Backend>(
     backend: Arc<B>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(backend))
+    axum::serve(Bounded::new(listener), router(backend))
         .with_graceful_shutdown(shutdown)
         .await
 }

@@ -41,6 +41,9 @@ struct Echo {
 pub(super) struct Entry {
     desired: Content,
     actual: Content,
+    /// Desired at some time of this life: what is in the kernel is then no
+    /// leftover of an earlier one, and goes as soon as nobody wants it.
+    was_desired: bool,
     in_flight: bool,
     refusal: Option<Refusal>,
     echoes: VecDeque<Echo>,
@@ -51,6 +54,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn set_desired(&mut self, desired: Content) {
         if self.desired != desired {
+            self.was_desired |= desired.is_some();
             self.desired = desired;
             self.refusal = None;
         }
@@ -93,9 +97,10 @@ impl Entry {
     }
 
     pub(super) fn work(&self, remove_leftovers: bool) -> Work {
+        let removable = remove_leftovers || self.was_desired;
         match (&self.desired, &self.actual) {
             _ if self.in_flight => Work::Nothing,
-            (None, Some(_)) if remove_leftovers && self.refusal.is_none() => Work::Removal,
+            (None, Some(_)) if removable && self.refusal.is_none() => Work::Removal,
             (Some(desired), Some(actual)) if desired == actual => Work::Nothing,
             (Some(_), _) if self.refusal.is_none() => Work::Addition,
             // A route that is wrong by now is worse than none.

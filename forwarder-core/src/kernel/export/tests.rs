@@ -295,6 +295,17 @@ fn leftovers_are_adopted_or_deleted_once_the_rib_is_filled() {
     assert_eq!(carry_out(&mut exporter, T0), [ExportOp::Delete(prefix(2))]);
 }
 
+/// A neighbour's withdrawal in the first minute does not wait for the sweep.
+#[test]
+fn what_this_life_has_put_there_is_removed_before_the_rib_is_filled() {
+    let mut exporter = Exporter::new();
+    exporter.kernel_known();
+    exporter.set_desired(prefix(1), Some(&route(1)));
+    carry_out(&mut exporter, T0);
+    exporter.set_desired(prefix(1), None);
+    assert_eq!(carry_out(&mut exporter, T0), [ExportOp::Delete(prefix(1))]);
+}
+
 #[test]
 fn nothing_is_written_before_the_kernel_table_is_known() {
     let mut exporter = Exporter::new();

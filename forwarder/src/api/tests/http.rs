@@ -1,5 +1,8 @@
 //! The real server on a real socket, spoken to in plain HTTP as curl does.
 
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -247,6 +250,35 @@ async fn what_is_no_http_disturbs_nobody() {
         let _ = stream.read_to_end(&mut answer).await;
     }
     assert_eq!(get(&server, "/v1/status").await.status, 200);
+    server.stop().await;
+}
+
+/// Whoever holds all connections open keeps others waiting, not the daemon
+/// without descriptors.
+#[tokio::test]
+async fn connections_are_limited() {
+    let server = Running::start(Fake::default());
+    let mut idle = Vec::new();
+    for _ in 0..crate::api::bounded::CONNECTIONS {
+        let mut stream = UnixStream::connect(server.socket()).await.unwrap();
+        // Asked once, so that it has been accepted for certain.
+        stream
+            .write_all(b"GET /v1/fib HTTP/1.1\r\nHost: f\r\n\r\n")
+            .await
+            .unwrap();
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.unwrap();
+        idle.push(stream);
+    }
+    let mut waiting = Box::pin(get(&server, "/v1/status"));
+    // Enough turns of the one thread for an answer, if one were coming.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+        let pending = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await;
+        assert!(pending, "more than the limit were served");
+    }
+    idle.pop();
+    assert_eq!(waiting.await.status, 200);
     server.stop().await;
 }
 

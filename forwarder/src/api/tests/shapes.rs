@@ -232,6 +232,49 @@ fn rip() {
     assert_eq!(value(&fixtures::rip_error()), expected);
 }
 
+fn keys(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                into.push(key.clone());
+                keys(value, into);
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| keys(element, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_documentation_has_every_key() {
+    let text = include_str!("../../../../docs/api.md");
+    let (_, shapes) = text.split_once("## Shapes").unwrap();
+    for (path, shape) in [
+        ("status", value(&fixtures::status())),
+        ("routes", value(&fixtures::route())),
+        ("interfaces", value(&fixtures::interface())),
+        ("neighbors", value(&fixtures::neighbor())),
+        ("nexthops", value(&fixtures::nexthop())),
+        (
+            "counters",
+            value(&summarize(&[fixtures::port_counters()]).interfaces),
+        ),
+        ("fib", value(&fixtures::fib())),
+        ("rip/interfaces", value(&fixtures::rip_interface())),
+        ("rip/neighbors", value(&fixtures::rip_neighbor())),
+        ("rip/routes", value(&fixtures::rip_route())),
+        ("rip/errors", value(&fixtures::rip_error())),
+    ] {
+        let (_, section) = shapes.split_once(&format!("\n`/v1/{path}`")).unwrap();
+        let section = section.split("\n`/v1/").next().unwrap();
+        let mut names = Vec::new();
+        keys(&shape, &mut names);
+        for name in names {
+            assert!(section.contains(&format!("\"{name}\"")), "{name} of {path}");
+        }
+    }
+}
+
 #[test]
 fn requests() {
     let address = std::net::Ipv4Addr::new(192, 0, 2, 1);

@@ -4,6 +4,8 @@ use super::super::table::{Table, grouped, or_dash};
 use crate::api::model::Nexthop;
 
 pub(super) fn render(nexthops: &[Nexthop]) -> String {
+    let mut nexthops: Vec<&Nexthop> = nexthops.iter().collect();
+    nexthops.sort_by_key(|nexthop| nexthop.id);
     let mut table = Table::new([
         ">ID",
         "DOES",
