@@ -39,5 +39,5 @@ pub fn is_own(address_be: u32) -> bool {
     let word = unsafe { *filter.words.get_unchecked(word & (OWN_FILTER_WORDS - 1)) };
     // SAFETY: aya marks lookups unsafe because of concurrent updates; the value
     // is not read.
-    word & (1 << bit) != 0 && unsafe { maps::OWN4.get(&address_be) }.is_some()
+    word & (1 << bit) != 0 && unsafe { maps::OWN4.get(address_be) }.is_some()
 }

@@ -19,6 +19,20 @@ use crate::{fib, maps, rewrite, verdict};
 /// A packet's whole way. `FRAGS` says which program this is; `tx` is its DEVMAP.
 #[inline(always)]
 pub fn packet<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
+    let action = decide::<FRAGS>(ctx, tx);
+    // Costs instructions for every packet: never in what an operator runs.
+    #[cfg(feature = "log")]
+    aya_log_ebpf::debug!(
+        ctx,
+        "port {} action {}",
+        ctx.ingress_ifindex() as u32,
+        action
+    );
+    action
+}
+
+#[inline(always)]
+fn decide<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
     let ifindex = ctx.ingress_ifindex() as u32;
     let Some(port) = maps::PORTS.get(ifindex & (PORT_SLOTS - 1)) else {
         return XDP_PASS;
@@ -219,13 +233,12 @@ fn redirect_due(port: &Port, packet: &Packet) -> bool {
     // SAFETY: no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     // SAFETY: the value is copied at once; a torn read costs one more redirect.
-    if let Some(last) = unsafe { maps::REDIRECTED.get(&key) } {
-        if now - *last < 1_000_000_000 {
-            return false;
-        }
+    let last = unsafe { maps::REDIRECTED.get(key) };
+    if last.is_some_and(|last| now - *last < 1_000_000_000) {
+        return false;
     }
     // A map that takes no entry means redirects go out more often, no harm.
-    let _ = maps::REDIRECTED.insert(&key, &now, 0);
+    let _ = maps::REDIRECTED.insert(key, now, 0);
     true
 }
 

@@ -115,6 +115,7 @@ pub enum RouteEvent {
     /// An interface is gone, and its routes with it.
     LinkGone(Ifindex),
     /// A dump begins: what is not named until [`RouteEvent::DumpEnd`] is gone.
+    /// Where one begins before the last has ended, that one counts for nothing.
     DumpStart,
     /// The dump is complete.
     DumpEnd,
@@ -132,11 +133,13 @@ pub enum DataplaneEvent {
         /// Its address.
         address: Ipv4Addr,
     },
-    /// A dump of neighbours begins: what it does not name is gone.
+    /// A dump of neighbours begins: what it does not name is gone. Where one
+    /// begins before the last has ended, that one counts for nothing.
     NeighbourDumpStart,
     /// The dump is complete.
     NeighbourDumpEnd,
-    /// What the operator configured that a fast path must not go round.
+    /// What the operator configured that a fast path must not go round: told
+    /// once at start, before which nothing is known, and at each change.
     Constraints(Constraints),
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Advert<F: Family> {
     /// neighbours have to be told that this is over (in simple split horizon
     /// too, where else they would believe it until it times out).
     pub(super) moved: bool,
+    /// The next hop of a route of our own, kept for as long as it has to be
+    /// taken back.
     pub(super) next_hop: Option<F::Addr>,
 }
 
@@ -175,24 +177,30 @@ impl<F: Family> Entry<F> {
 
     /// What the neighbours are to be told now.
     pub(super) fn render(&self) -> Option<Advert<F>> {
-        let (metric, tag, learnt_on, next_hop) = if let Some(connected) = self.connected {
-            (connected.cost, 0, None, None)
+        let last = self.advert;
+        let (metric, tag, learnt_on) = if let Some(connected) = self.connected {
+            (connected.cost, 0, None)
         } else if let Some(route) = self.redistributed {
-            (route.metric, route.tag, None, route.next_hop)
+            (route.metric, route.tag, None)
         } else if let Some(best) = self.best() {
-            (best.metric, best.tag, Some(best.from.ifindex), None)
+            (best.metric, best.tag, Some(best.from.ifindex))
         } else {
-            let last = self.advert?;
-            (Metric::INFINITY, last.tag, last.learnt_on, None)
+            return Some(Advert {
+                metric: Metric::INFINITY,
+                ..last?
+            });
         };
-        let moved = self
-            .advert
-            .is_some_and(|last| last.moved || last.learnt_on != learnt_on);
+        let moved = last.is_some_and(|last| last.moved || last.learnt_on != learnt_on);
+        let moved = moved && learnt_on.is_some();
+        let next_hop = match self.redistributed {
+            Some(route) if self.connected.is_none() => route.next_hop,
+            _ => last.filter(|_| moved).and_then(|last| last.next_hop),
+        };
         Some(Advert {
             metric,
             tag,
             learnt_on,
-            moved: moved && learnt_on.is_some(),
+            moved,
             next_hop,
         })
     }

@@ -89,11 +89,13 @@ impl<F: Wire> Interface<F> {
         advert: &Advert<F>,
     ) -> Option<Rte<F>> {
         let metric = self.metric(kind, advert)?;
+        let ours = advert.learnt_on.is_none() || !metric.is_reachable();
+        let next_hop = advert.next_hop.filter(|_| ours);
         Some(Rte {
             prefix,
             metric,
             tag: advert.tag,
-            next_hop: advert.next_hop,
+            next_hop,
         })
     }
 
@@ -111,7 +113,9 @@ impl<F: Wire> Interface<F> {
     }
 
     /// What one listener is told: not his own network (unless split horizon is
-    /// off), and a next hop only where he can reach it (RFC 2453 §4.4).
+    /// off), and a next hop only where he can reach it (RFC 2453 §4.4). A route
+    /// is taken back with the next hop it was told with: FRR knows routes by
+    /// neighbour and next hop, and ignores a withdrawal with another.
     pub(super) fn for_target(
         &self,
         kind: Kind,
@@ -124,10 +128,7 @@ impl<F: Wire> Interface<F> {
         }
         let usable =
             |hop: &F::Addr| F::is_host_of(&target.subnet, *hop) && !self.setup.is_ours(*hop);
-        let next_hop = rte
-            .next_hop
-            .filter(usable)
-            .filter(|_| rte.metric.is_reachable());
+        let next_hop = rte.next_hop.filter(usable);
         Some(Rte { next_hop, ..*rte })
     }
 }

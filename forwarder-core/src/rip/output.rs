@@ -32,8 +32,9 @@ const HOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 const FIRST_UPDATE: Duration = Duration::from_secs(1);
 /// A farewell is said twice: nobody repeats it if it is lost.
 const FAREWELLS: usize = 2;
-/// Answers and farewells under way on an interface at the same time.
-const MAX_JOBS: usize = 16;
+/// Answers and farewells under way on an interface at the same time: a segment
+/// on which everybody comes back after a power cut.
+const MAX_JOBS: usize = 64;
 
 /// A walk through the whole table for some listeners.
 #[derive(Clone, Debug)]
@@ -237,7 +238,11 @@ impl<F: Wire> Interface<F> {
         let head = source.table.log.head();
         let fits = source.table.len() <= self.max_entries() * BURST;
         let update = source.table.timers.update;
+        let alone = self.neighbors.iter().len() == 0;
         let output = &mut self.output;
+        // The first request may have been lost, on a link that had just come
+        // up: nobody else would repeat it.
+        output.ask |= alone;
         // Counted from when it was due, so that load does not shift it; but
         // after a long sleep one update is enough.
         let late = source.now.since(output.next_update) > update / 2;

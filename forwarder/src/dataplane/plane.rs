@@ -50,6 +50,8 @@ pub struct Plane {
     /// Neighbours named by the dump that is under way.
     dumped: Option<BTreeSet<NeighbourKey>>,
     starting: bool,
+    /// What must not be bypassed has been told once.
+    constraints_known: bool,
     /// Map writes that failed; the fast path is handed up while there are any.
     failed_routes: BTreeMap<Ipv4Net, u32>,
     ops: Vec<FibOp>,
@@ -71,6 +73,7 @@ impl Plane {
             object,
             dumped: None,
             starting: true,
+            constraints_known: false,
             failed_routes: BTreeMap::new(),
             ops: Vec::new(),
         };
@@ -124,11 +127,14 @@ impl Plane {
         )
     }
 
-    /// The maps hold the routes: packets may be forwarded.
-    pub fn started(&mut self, features: &Features) {
-        if std::mem::replace(&mut self.starting, false) {
-            self.reconcile(features);
+    /// The maps hold the routes: packets may be forwarded, once it is known
+    /// what must not be bypassed. True when that is now.
+    pub fn start(&mut self, features: &Features) -> bool {
+        if !self.constraints_known || !std::mem::replace(&mut self.starting, false) {
+            return false;
         }
+        self.reconcile(features);
+        true
     }
 
     /// The route selected for a prefix; `None` = none any more.
@@ -149,6 +155,7 @@ impl Plane {
             DataplaneEvent::NeighbourDumpEnd => self.sweep_neighbours(),
             DataplaneEvent::Constraints(constraints) => {
                 self.constraints = constraints;
+                self.constraints_known = true;
                 return true;
             }
         }

@@ -202,9 +202,10 @@ impl DataplaneTask {
             self.programmer.rib_filled();
         }
         if !self.started && *self.inputs.ready.borrow() && !self.programmer.has_work() {
-            self.started = true;
-            self.plane.started(&self.features);
-            info!("forwarding");
+            self.started = self.plane.start(&self.features);
+            if self.started {
+                info!("forwarding");
+            }
         }
         if self.plane.is_full() != self.full {
             self.full = self.plane.is_full();

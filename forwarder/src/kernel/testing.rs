@@ -14,8 +14,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// runtime of one thread.
 pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: making a network namespace needs root");
-        return;
+        return skip("making a network namespace needs root");
     }
     let body = move || {
         unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
@@ -25,8 +24,32 @@ pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Se
             .build();
         runtime.expect("a runtime").block_on(test());
     };
-    if let Err(panic) = std::thread::spawn(body).join() {
+    let thread = std::thread::Builder::new()
+        .name(test_name())
+        .spawn(body)
+        .expect("a thread");
+    if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
+    }
+}
+
+/// The name of the test that this thread runs: nextest says it, the plain
+/// harness and [`in_namespace`] name the thread after it.
+fn test_name() -> String {
+    let thread = std::thread::current();
+    let name = || thread.name().unwrap_or("test").to_owned();
+    std::env::var("NEXTEST_TEST_NAME").unwrap_or_else(|_| name())
+}
+
+/// Reports that the test of this thread can't run. The harness knows only
+/// passed and failed: `cargo xtask test` reads the reason from a file.
+pub(crate) fn skip(reason: &str) {
+    let name = test_name().replace("::", ".");
+    eprintln!("SKIPPED: {name}: {reason}");
+    if let Some(directory) = std::env::var_os("FORWARDER_SKIPPED_DIR") {
+        std::fs::create_dir_all(&directory).expect("the directory of skipped tests");
+        let path = std::path::Path::new(&directory).join(name);
+        std::fs::write(path, reason).expect("the reason of a skipped test");
     }
 }
 

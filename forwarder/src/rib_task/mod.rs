@@ -157,6 +157,10 @@ pub struct RibTask {
     generation: watch::Sender<Generation>,
     /// What RIP has offered, so that it can be taken back when RIP ends.
     rip_prefixes: BTreeSet<Ipv4Net>,
+    /// News for the exporter, the latest of each prefix, while its channel is
+    /// full. Waiting for it here would be a deadlock: its owner waits for us
+    /// when it pulls.
+    ours: BTreeMap<Ipv4Net, OursEvent>,
 }
 
 /// The database and the way to it. `epoch` differs with each start.
@@ -182,6 +186,7 @@ pub fn new(epoch: u64, config: Arc<Config>, links: Links) -> (RibHandle, RibTask
         commands,
         generation,
         rip_prefixes,
+        ours: BTreeMap::new(),
     };
     (
         RibHandle {
@@ -202,10 +207,15 @@ impl RibTask {
     /// Runs until cancelled.
     pub async fn run(mut self, cancel: CancellationToken) {
         self.apply_statics();
+        let exporter = self.links.ours.clone();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                Some(events) = self.links.events.recv() => self.kernel_events(events).await,
+                // The exporter ends only when the daemon does.
+                Ok(permit) = exporter.reserve(), if !self.ours.is_empty() => {
+                    permit.send(std::mem::take(&mut self.ours).into_values().collect());
+                }
+                Some(events) = self.links.events.recv() => self.kernel_events(events),
                 Some(command) = self.commands.recv() => self.command(command),
                 Ok(()) = self.links.interfaces.changed() => self.apply_statics(),
                 else => return,
@@ -216,7 +226,7 @@ impl RibTask {
         }
     }
 
-    async fn kernel_events(&mut self, events: Vec<RouteEvent>) {
+    fn kernel_events(&mut self, events: Vec<RouteEvent>) {
         let mut ops = Vec::new();
         let mut complete = false;
         for event in events {
@@ -234,11 +244,7 @@ impl RibTask {
             }
             self.kernel.handle(event, &mut ops);
         }
-        let ours = self.import(ops);
-        if !ours.is_empty() {
-            // The exporter ends only when the daemon does.
-            let _ = self.links.ours.send(ours).await;
-        }
+        self.import(ops);
         if complete {
             // Committed first: who waits for `ready` then finds the routes.
             if let Some(generation) = self.rib.commit() {
@@ -248,10 +254,9 @@ impl RibTask {
         }
     }
 
-    /// Takes the import's findings over; returns what concerns the exporter.
-    fn import(&mut self, ops: Vec<ImportOp>) -> Vec<OursEvent> {
+    /// Takes the import's findings over.
+    fn import(&mut self, ops: Vec<ImportOp>) {
         let now = clock::now();
-        let mut ours = Vec::new();
         for op in ops {
             match op {
                 ImportOp::Update {
@@ -264,11 +269,14 @@ impl RibTask {
                 ImportOp::Withdraw { table, prefix } => {
                     self.rib.withdraw(table, prefix, Slot::Kernel);
                 }
-                ImportOp::OursSeen { route, .. } => ours.push(OursEvent::Seen(route)),
-                ImportOp::OursGone { prefix } => ours.push(OursEvent::Gone(prefix)),
+                ImportOp::OursSeen { prefix, route } => {
+                    self.ours.insert(prefix, OursEvent::Seen(route));
+                }
+                ImportOp::OursGone { prefix } => {
+                    self.ours.insert(prefix, OursEvent::Gone(prefix));
+                }
             }
         }
-        ours
     }
 
     fn command(&mut self, command: Command) {

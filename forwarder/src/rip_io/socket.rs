@@ -252,6 +252,8 @@ fn receive_one(fd: i32, buffer: &mut [u8; DATAGRAM]) -> nix::Result<Message> {
     Ok(message)
 }
 
+/// Interface and source address go with each datagram, for the group as for
+/// unicast, so that an interface with several subnets needs one socket.
 fn send_one(fd: i32, ifindex: Ifindex, send: &Send<Ipv4>) -> nix::Result<()> {
     let info = libc::in_pktinfo {
         ipi_ifindex: i32::try_from(ifindex.0).map_err(|_| nix::Error::ENODEV)?,

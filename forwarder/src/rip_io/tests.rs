@@ -75,6 +75,7 @@ fn on_a_link<L: Send + 'static, R: Send + 'static>(
         path_tx.send(namespace_path()).unwrap();
         ready_rx.recv().unwrap();
         ip("addr add 10.0.12.2/24 dev right0");
+        wait_for_link("right0");
         right()
     });
     let left = in_namespace(move || {
@@ -95,10 +96,27 @@ fn on_a_link<L: Send + 'static, R: Send + 'static>(
             ])
             .status()
             .unwrap();
+        wait_for_link("left0");
         ready_tx.send(()).unwrap();
         left()
     });
     (left.join().unwrap(), right.join().unwrap())
+}
+
+/// The kernel drops what is sent before it has noticed the carrier.
+fn wait_for_link(name: &str) {
+    let end = Instant::now() + DEADLINE;
+    let state = || {
+        Process::new("ip")
+            .args(["link", "show", name])
+            .output()
+            .unwrap()
+            .stdout
+    };
+    while !String::from_utf8_lossy(&state()).contains("state UP") {
+        assert!(Instant::now() < end, "{name} does not come up");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn interface(name: &str, local: &str) -> Interface {

@@ -131,7 +131,7 @@ impl Routers {
     /// Starts all three at once and waits until they answer.
     pub(super) fn start(lab: &Lab, topology: &Topology) -> anyhow::Result<Routers> {
         let options = RouterOptions {
-            log: "info".into(),
+            log: "info",
             ..RouterOptions::default()
         };
         let spawn = |namespace: &Namespace| Router::spawn(lab, namespace, CONFIG, &options);

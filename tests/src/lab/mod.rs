@@ -86,7 +86,10 @@ impl Lab {
         signals::clean_up_on_exit();
         leftovers::remove();
         let state = State::new(name).with_context(|| format!("making the lab {name}"))?;
-        signals::register(&state);
+        if !signals::register(&state) {
+            state.tear_down();
+            anyhow::bail!("a signal has ended the labs of this process");
+        }
         Ok(Lab { state })
     }
 

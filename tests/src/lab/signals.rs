@@ -10,13 +10,19 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::state::State;
 
-static LABS: Mutex<Vec<Weak<State>>> = Mutex::new(Vec::new());
+/// The labs to end; `None` once a signal has come.
+static LABS: Mutex<Option<Vec<Weak<State>>>> = Mutex::new(Some(Vec::new()));
 
-/// Has the lab ended by a signal.
-pub(super) fn register(lab: &std::sync::Arc<State>) {
+/// Has the lab ended by a signal. False when one has come already: then nobody
+/// would end this one.
+pub(super) fn register(lab: &std::sync::Arc<State>) -> bool {
     let mut labs = LABS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(labs) = labs.as_mut() else {
+        return false;
+    };
     labs.retain(|lab| lab.strong_count() > 0);
     labs.push(std::sync::Arc::downgrade(lab));
+    true
 }
 
 /// Starts the thread, once a process.
@@ -41,8 +47,8 @@ fn wait() {
     };
     // Only the test runner's time-out is a failure worth a look.
     let failed = received == SignalKind::terminate();
-    let labs = std::mem::take(&mut *LABS.lock().unwrap_or_else(PoisonError::into_inner));
-    for lab in labs.iter().filter_map(Weak::upgrade) {
+    let labs = LABS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    for lab in labs.iter().flatten().filter_map(Weak::upgrade) {
         if failed {
             lab.fail();
         }

@@ -38,6 +38,8 @@ pub(super) struct Inner {
     pub(super) routers: Vec<Client>,
     pub(super) captures: Vec<PathBuf>,
     failed: bool,
+    /// It has been torn down: what is added now goes at once.
+    ended: bool,
 }
 
 impl State {
@@ -72,11 +74,21 @@ impl State {
     }
 
     pub(super) fn add_namespace(&self, namespace: Namespace) {
-        self.inner().namespaces.push(namespace);
+        let mut inner = self.inner();
+        if inner.ended {
+            delete(&namespace);
+        } else {
+            inner.namespaces.push(namespace);
+        }
     }
 
     pub(super) fn add_process(&self, process: Arc<Process>) {
-        self.inner().processes.push(process);
+        let mut inner = self.inner();
+        if inner.ended {
+            process.kill();
+        } else {
+            inner.processes.push(process);
+        }
     }
 
     pub(super) fn add_router(&self, client: Client) {
@@ -95,7 +107,11 @@ impl State {
     pub(super) fn tear_down(&self) {
         let _ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out: a second call, by a signal, finds nothing to do.
-        let inner = std::mem::take(&mut *self.inner());
+        let ended = Inner {
+            ended: true,
+            ..Inner::default()
+        };
+        let inner = std::mem::replace(&mut *self.inner(), ended);
         if inner.failed {
             artifacts::save(&self.artifacts, &inner);
         }
@@ -103,9 +119,7 @@ impl State {
             process.kill();
         }
         for namespace in &inner.namespaces {
-            if let Err(error) = namespace.delete() {
-                artifacts::report(&format!("a namespace is left: {error:#}"));
-            }
+            delete(namespace);
         }
         let _ = fs::remove_dir_all(&self.directory);
         if !inner.failed {
@@ -116,5 +130,11 @@ impl State {
     /// Valid also after a panic: every change is one push.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn delete(namespace: &Namespace) {
+    if let Err(error) = namespace.delete() {
+        artifacts::report(&format!("a namespace is left: {error:#}"));
     }
 }

@@ -160,14 +160,15 @@ fn static_routes_are_redistributed_with_metric_and_tag() {
             "{CONFIG}redistribute = [{{ source = \"static\", metric = 5, tag = 7 }}]
 [[static]]
 prefix = \"203.0.113.0/24\"
-type = \"blackhole\"
+via = [\"10.0.2.9\"]
 "
         );
         let _router = lab.start_router(&net.r1, &config)?;
         let frr = net.start_frr(lab, FAST_FRR)?;
         let bird = net.start_bird(lab, &[])?;
-        net.frr.wait_route("203.0.113.0/24", "proto rip")?;
-        net.bird.wait_route("203.0.113.0/24", "proto bird")?;
+        net.frr.wait_route("203.0.113.0/24", "via 10.0.1.1")?;
+        // RFC 2453 §4.4: a router on the same link is named as the next hop.
+        net.bird.wait_route("203.0.113.0/24", "via 10.0.2.9")?;
         let rip = frr.vtysh("show ip rip")?;
         let line = rip
             .lines()
@@ -180,7 +181,7 @@ type = \"blackhole\"
         );
         let routes = bird.birdc("show route all 203.0.113.0/24")?;
         ensure!(
-            routes.contains("RIP.metric: 6") && routes.contains("RIP.tag: 7"),
+            routes.contains("RIP.metric: 6") && routes.contains("RIP.tag: 0007"),
             "{routes}"
         );
         Ok(())

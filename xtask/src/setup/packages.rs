@@ -144,6 +144,12 @@ const PACKAGES: &[Package] = &[
     ),
     package(
         Test,
+        "iptables",
+        Some("iptables-legacy"),
+        "the same by the old kernel interface",
+    ),
+    package(
+        Test,
         "traceroute",
         Some("traceroute"),
         "traceroute through the router",

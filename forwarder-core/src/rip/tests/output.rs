@@ -67,6 +67,23 @@ fn an_interface_that_comes_up_asks_at_once_and_tells_all_within_a_second() {
 }
 
 #[test]
+fn an_interface_where_nobody_is_heard_keeps_asking() {
+    let asked = |router: &Router| {
+        let ours = |sent: &&Sent| sent.ifindex == A && sent.command == Command::Request;
+        router.sent.iter().filter(ours).count()
+    };
+    let mut router = Router::bare();
+    router.up(setup(A, "10.0.12.1/24", InterfaceConfig::default()));
+    router.advance(secs(1));
+    assert_eq!(asked(&router), 2, "again within a second");
+    router.advance(secs(35));
+    assert_eq!(asked(&router), 3, "and with each update");
+    router.hear(A2, &[rte(P, 1)]);
+    router.advance(secs(100));
+    assert_eq!(asked(&router), 3);
+}
+
+#[test]
 fn rfc2453_3_8_updates_come_every_30_s_with_jitter() {
     let mut router = Router::settled();
     router.advance(secs(30 * 200));
@@ -426,6 +443,52 @@ fn rfc2453_4_4_a_next_hop_is_told_where_it_is_on_the_link() {
     router.input(route("10.0.12.1"));
     router.flush();
     assert_eq!(hops(&router, A), [None], "ours goes without saying");
+}
+
+#[test]
+fn a_route_is_taken_back_with_the_next_hop_it_was_told_with() {
+    let next_hop = Some(addr("10.0.12.77"));
+    let route = || {
+        let (prefix, metric) = (net(P), metric(2));
+        Input::Redistribute(Redistribute::Update {
+            prefix,
+            metric,
+            tag: 0,
+            next_hop,
+        })
+    };
+    let withdraw = || Input::Redistribute(Redistribute::Withdraw { prefix: net(P) });
+    let told = |router: &Router, ifindex| -> Vec<_> {
+        let rtes = updates(router, ifindex)
+            .into_iter()
+            .flat_map(|sent| &sent.rtes);
+        let rtes = rtes.filter(|rte| rte.prefix == net(P));
+        rtes.map(|rte| (rte.metric.get(), rte.next_hop)).collect()
+    };
+    // Gone; learnt elsewhere instead; learnt there instead; and at shutdown.
+    let after = |change: &dyn Fn(&mut Router)| {
+        let mut router = Router::settled();
+        router.input(route());
+        router.advance(secs(6));
+        router.forget();
+        change(&mut router);
+        router.flush();
+        (told(&router, A), told(&router, B))
+    };
+    let gone = after(&|router| router.input(withdraw()));
+    assert_eq!(gone, (vec![(16, next_hop)], vec![(16, None)]));
+    let on_b = after(&|router| {
+        router.hear(B2, &[rte(P, 4)]);
+        router.input(withdraw());
+    });
+    assert_eq!(on_b, (vec![(5, None)], vec![(16, None)]));
+    let on_a = after(&|router| {
+        router.hear(A2, &[rte(P, 4)]);
+        router.input(withdraw());
+    });
+    assert_eq!(on_a, (vec![(16, next_hop)], vec![(5, None)]));
+    let stopped = after(&|router| router.input(Input::Shutdown));
+    assert_eq!(stopped, (vec![(16, next_hop); 2], vec![(16, None); 2]));
 }
 
 #[test]

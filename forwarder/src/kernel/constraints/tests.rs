@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use forwarder_core::net::Ifindex;
 
-use super::super::testing::{DEADLINE, ifindex, in_namespace, run, try_run, veth_pair};
+use super::super::testing::{DEADLINE, ifindex, in_namespace, run, skip, try_run, veth_pair};
 use super::*;
 
 /// A running watcher and what it said last.
@@ -55,15 +55,18 @@ impl World {
     }
 }
 
-/// Runs a command that needs what this kernel or machine may lack.
+/// Runs a command that needs what this kernel or machine may lack; reports the
+/// test as skipped where it does.
 fn available(command: &str) -> bool {
     let Some(output) = try_run(command) else {
-        eprintln!("skipped: `{command}` is not installed");
+        skip(&format!(
+            "`{command}`: no such program; run `cargo xtask setup`"
+        ));
         return false;
     };
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        eprintln!("skipped: `{command}` does not work here: {}", why.trim());
+        skip(&format!("`{command}` does not work here: {}", why.trim()));
     }
     output.status.success()
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use forwarder_core::net::TableId;
 use tokio::time::Instant;
 
-/// How often a group that changes all the time is started over at once; after
-/// that what has been read is taken, and read again after [`RETRY`].
+/// How often a group that changes all the time is started over at once, before
+/// it is given up for [`RETRY`].
 const ATTEMPTS: u32 = 8;
 /// Pause after a dump that failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -93,6 +93,8 @@ struct Running {
 #[derive(Debug, Default)]
 pub(super) struct Dumps {
     wanted: BTreeSet<Group>,
+    /// Groups that have been complete once.
+    known: BTreeSet<Group>,
     running: Option<Running>,
     /// A group doesn't begin before: after a failure, and after a long dump, so
     /// that links that flap don't keep a full table being dumped without pause.
@@ -171,12 +173,25 @@ impl Dumps {
         if running.position < running.group.tables().len() {
             return Finish::Continues;
         }
+        // The first time there is nothing that could be wrongly taken for gone,
+        // and the daemon waits for it.
+        if running.interrupted && self.known.contains(&running.group) {
+            return self.failed(now);
+        }
+        self.complete(now)
+    }
+
+    fn complete(&mut self, now: Instant) -> Finish {
+        let Some(running) = &self.running else {
+            return Finish::Continues;
+        };
         let (group, interrupted) = (running.group, running.interrupted);
         let pause = if interrupted {
             RETRY
         } else {
             now.duration_since(running.began)
         };
+        self.known.insert(group);
         self.end(group, now + pause);
         if interrupted {
             self.wanted.insert(group);
@@ -184,7 +199,7 @@ impl Dumps {
         Finish::Complete(group)
     }
 
-    /// The kernel refused the dump in flight: tried again after a while.
+    /// The dump in flight is of no use: tried again after a while.
     pub(super) fn failed(&mut self, now: Instant) -> Finish {
         let Some(running) = &self.running else {
             return Finish::Continues;

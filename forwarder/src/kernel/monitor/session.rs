@@ -80,7 +80,6 @@ pub(super) struct Session {
     /// The first dump of interfaces is complete: they can be published.
     interfaces_known: bool,
     found: Found,
-    buffer: Vec<u8>,
     counters: Arc<MonitorCounters>,
     audit: Duration,
     next_audit: Instant,
@@ -108,7 +107,6 @@ impl Session {
             table: InterfaceTable::default(),
             interfaces_known: false,
             found: Found::default(),
-            buffer: vec![0; READ_BUFFER],
             counters: Arc::clone(counters),
             audit: config.audit,
             next_audit: Instant::now() + config.audit,
@@ -130,8 +128,9 @@ impl Session {
     }
 
     pub(super) async fn run(&mut self, outputs: &MonitorOutputs) -> End {
+        let mut buffer = vec![0; READ_BUFFER];
         loop {
-            match self.step().await {
+            match self.step(&mut buffer).await {
                 Err(error) => return End::Failed(error),
                 Ok(()) if !self.hand_on(outputs).await => return End::Unheard,
                 Ok(()) => {}
@@ -140,20 +139,17 @@ impl Session {
     }
 
     /// Waits for something to do and does a bounded amount of it.
-    async fn step(&mut self) -> io::Result<()> {
+    async fn step(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.start_dump().await?;
         let deadline = self.deadline();
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let result = tokio::select! {
-            first = self.socket.receive(&mut buffer) => Some(first.map(<[u8]>::len)),
+        let first = tokio::select! {
+            first = self.socket.receive(buffer) => Some(first.map(<[u8]>::len)),
             () = tokio::time::sleep_until(deadline) => None,
         };
-        let result = match result {
-            Some(first) => self.read(first, &mut buffer),
+        match first {
+            Some(first) => self.read(first, buffer),
             None => self.check_clock(),
-        };
-        self.buffer = buffer;
-        result
+        }
     }
 
     fn deadline(&self) -> Instant {

@@ -1,3 +1,7 @@
+//! The writer against a real table.
+
+mod reconciled;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
