@@ -13,7 +13,7 @@
 //! * everything else is a leaf that changes from the old match to the new one.
 //!
 //! A change of a short prefix stores many words (a /8 at least 256, a default
-//! route over a full table some millions, about 20 ms), so readers may meet the
+//! route over a full Internet table 800,000, 50 ms), so readers may meet the
 //! old match of one address after the new one of another, as with any router.
 //!
 //! Memory in user space: for each row in use 258 bytes, which say how long the
