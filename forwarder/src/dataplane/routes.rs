@@ -78,7 +78,7 @@ impl Routes {
     pub(super) fn remove(&mut self, prefix: Ipv4Net) -> Result<(), WriteError> {
         match self {
             Routes::LpmTrie(map) => match map.remove(&key(prefix)) {
-                Err(MapError::KeyNotFound) => Ok(()),
+                Err(error) if is_absent(&error) => Ok(()),
                 result => Ok(result?),
             },
             Routes::Multibit(engine) => {
@@ -110,6 +110,16 @@ impl Routes {
             Routes::LpmTrie(_) => 0,
             Routes::Multibit(engine) => u64::from(engine.rows.len()) * size_of::<Row>() as u64,
         }
+    }
+}
+
+/// Whether a removal failed because there was nothing to remove. aya has an
+/// error of its own for that, and hands the kernel's on where it removes.
+pub(super) fn is_absent(error: &MapError) -> bool {
+    match error {
+        MapError::KeyNotFound => true,
+        MapError::SyscallError(error) => error.io_error.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
     }
 }
 

@@ -17,7 +17,7 @@ use forwarder_core::fib::trie::Trie;
 use ipnet::Ipv4Net;
 
 use super::object::{LoadError, Object};
-use super::routes::{Routes, WriteError};
+use super::routes::{Routes, WriteError, is_absent};
 
 /// Handles of all maps.
 pub struct Tables {
@@ -153,7 +153,7 @@ impl Tables {
         let key = u32::from_ne_bytes(address.octets());
         match self.own4.remove(&key) {
             Ok(()) => self.change_filter(key, false),
-            Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
