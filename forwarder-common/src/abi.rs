@@ -230,10 +230,27 @@ pub struct TxFilter {
     pub reserved: u32,
 }
 
+/// Where the routes are: the constant [`global::ENGINE`], fixed at load, so that
+/// the verifier drops the code of the other.
+pub mod engine {
+    /// Map `ROUTES4`.
+    pub const LPM_TRIE: u32 = 0;
+    /// Map `ROWS4`.
+    pub const MULTIBIT: u32 = 1;
+}
+
+/// Names of the constants that are set at load, as in the object file.
+pub mod global {
+    /// One of [`super::engine`].
+    pub const ENGINE: &str = "ENGINE";
+}
+
 /// Names of the maps, as in the object file.
 pub mod map {
     /// LPM_TRIE, IPv4 prefix → next-hop id.
     pub const ROUTES4: &str = "ROUTES4";
+    /// ARRAY, mapped by the daemon, rows of the trie of [`crate::trie`].
+    pub const ROWS4: &str = "ROWS4";
     /// ARRAY, next-hop id → word.
     pub const NEXTHOP: &str = "NEXTHOP";
     /// ARRAY, slot → `Adjacency`.

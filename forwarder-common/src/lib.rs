@@ -1,10 +1,11 @@
 //! What both sides of the kernel boundary agree on.
 //!
 //! Owns the layout of every BPF map value ([`abi`]), the one list of verdict
-//! reasons ([`reason`]), the checksum arithmetic ([`checksum`]), and what the
-//! traffic programs share with their loader ([`bench`]). The XDP program, the
-//! daemon and host tests all use these, so a layout or a rule can not differ
-//! between them. `no_std`, no allocation, no dependencies.
+//! reasons ([`reason`]), the checksum arithmetic ([`checksum`]), the lookup in
+//! the route table ([`trie`]), and what the traffic programs share with their
+//! loader ([`bench`]). The XDP program, the daemon and host tests all use these,
+//! so a layout or a rule can not differ between them. `no_std`, no allocation,
+//! no dependencies.
 #![no_std]
 
 #[cfg(all(target_arch = "bpf", feature = "user"))]
@@ -14,6 +15,7 @@ pub mod abi;
 pub mod bench;
 pub mod checksum;
 pub mod reason;
+pub mod trie;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The maps shared with the daemon. Layouts and names: `forwarder_common::abi`.
 //! The daemon sets the sizes that are configurable when it loads the object.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use forwarder_common::abi::{
@@ -8,9 +9,13 @@ use forwarder_common::abi::{
     OwnFilter, PORT_SLOTS, Port, PuntLimit, PuntState, TxFilter,
 };
 use forwarder_common::reason::PuntClass;
+use forwarder_common::trie::{ROOT_ROWS, Row};
 
 #[map]
 pub static ROUTES4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(1 << 20, 0);
+
+#[map]
+pub static ROWS4: Array<Row> = Array::with_max_entries(ROOT_ROWS, BPF_F_MMAPABLE);
 
 #[map]
 pub static NEXTHOP: Array<u32> = Array::with_max_entries(MAX_NEXTHOPS, 0);

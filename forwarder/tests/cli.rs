@@ -100,7 +100,7 @@ fn the_shipped_configuration_is_ok() {
     assert_eq!(
         answer.stdout,
         "configuration ok\n  \
-         ports: every Ethernet device that is up and has an address; attach auto, engine lpm-trie\n  \
+         ports: every Ethernet device that is up and has an address; attach auto, engine multibit\n  \
          kernel: routes exported as protocol 210 metric 15; other daemons' routes followed\n  \
          static routes: 0\n  \
          rip: off\n"
@@ -272,7 +272,7 @@ fn help_and_version_are_answers() {
 #[test]
 fn global_options_go_before_or_after_the_verb() {
     let place = Place::new();
-    let fib = r#"{"engine":"lpm-trie","prefixes":0,"host_routes":0,"nexthops":0,"adjacencies":0,"own_addresses":0,"overflow":0,"bytes":0}"#;
+    let fib = r#"{"engine":"lpm-trie","prefixes":0,"host_routes":0,"nexthops":0,"adjacencies":0,"own_addresses":0,"overflow":0,"rows_used":0,"rows":0,"bytes":0}"#;
     place.daemon(
         "a",
         &[

@@ -17,6 +17,9 @@ use super::value::{self, integer};
 pub struct Dataplane {
     /// How the program finds routes.
     pub engine: Engine,
+    /// Rows of the engine `multibit`, 1 KiB each.
+    #[serde(deserialize_with = "rows")]
+    pub ipv4_rows: u32,
     /// How the program is attached.
     pub attach: Attach,
     /// Which interfaces become ports; empty = Ethernet devices that are up, have
@@ -35,6 +38,7 @@ impl Default for Dataplane {
     fn default() -> Self {
         Dataplane {
             engine: Engine::default(),
+            ipv4_rows: 32_768,
             attach: Attach::default(),
             interfaces: Vec::new(),
             bypass: BTreeSet::new(),
@@ -56,15 +60,20 @@ impl Dataplane {
 /// How the XDP program finds the route of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Engine {
-    /// A `BPF_MAP_TYPE_LPM_TRIE`.
+    /// A trie of our own in an array: [`crate::fib::trie`].
     #[default]
+    Multibit,
+    /// A `BPF_MAP_TYPE_LPM_TRIE`.
     LpmTrie,
 }
 
 impl Engine {
+    const ALL: [Engine; 2] = [Engine::Multibit, Engine::LpmTrie];
+
     /// As it is written in the file.
     pub const fn name(self) -> &'static str {
         match self {
+            Engine::Multibit => "multibit",
             Engine::LpmTrie => "lpm-trie",
         }
     }
@@ -73,11 +82,11 @@ impl Engine {
 impl<'de> Deserialize<'de> for Engine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         value::string(deserializer, "the name of an engine", |text| {
-            if text == Engine::LpmTrie.name() {
-                return Ok(Engine::LpmTrie);
-            }
-            let help = "this version has engine = \"lpm-trie\"";
-            Err(wrong(format!("engine {text:?} is not known"), help))
+            let known = Engine::ALL.iter().find(|engine| engine.name() == text);
+            known.copied().ok_or_else(|| {
+                let help = "this version has \"multibit\" and \"lpm-trie\"";
+                wrong(format!("engine {text:?} is not known"), help)
+            })
         })
     }
 }
@@ -170,6 +179,15 @@ punt_limits! {
     redirect: Redirect = 1_000;
     /// Link-local source.
     link_local: LinkLocal = 1_000;
+}
+
+/// The root alone takes 256 rows; the array is allocated whole.
+fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    integer(
+        deserializer,
+        512..=1_048_576,
+        "rows of 1 KiB, 512 to 1048576; a full Internet table needs 26000",
+    )
 }
 
 /// Packets per second. The program counts nanoseconds per packet.

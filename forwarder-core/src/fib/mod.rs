@@ -29,6 +29,7 @@
 //! * `links`: ports and neighbours, and how a target is reached with them
 //! * `nexthops`, `adjacencies`, `pool`: ids, slots, words, their reuse
 //! * `own`: our own addresses
+//! * [`trie`]: the route table of the engine `multibit`, written in place
 //! * `show`: lookups and listings for people and tests
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,7 @@ mod show;
 mod target;
 #[cfg(test)]
 mod tests;
+pub mod trie;
 
 use links::Links;
 use nexthops::{Nexthops, TargetRef};

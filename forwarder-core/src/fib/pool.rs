@@ -69,7 +69,12 @@ impl Pool {
 
     /// Whether [`Pool::take`] would give one.
     pub(super) fn has_free(&self) -> bool {
-        !self.free.is_empty() || self.fresh < self.end
+        self.available() > 0
+    }
+
+    /// How many times in a row.
+    pub(super) fn available(&self) -> u32 {
+        self.free.len() as u32 + (self.end - self.fresh)
     }
 
     pub(super) fn in_use(&self) -> u32 {

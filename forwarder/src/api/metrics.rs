@@ -152,6 +152,7 @@ fn tables(text: &mut Encoder, sample: &Sample) {
         ("adjacency", fib.adjacencies),
         ("own-address", fib.own_addresses),
         ("overflow", fib.overflow),
+        ("row", fib.rows_used),
     ] {
         text.sample("forwarder_fib_entries", &[("kind", kind)], count);
     }

@@ -32,7 +32,7 @@ shapes! {
         pub uptime: u64,
         /// The configuration file.
         pub config: String,
-        /// The fast path's lookup, "lpm-trie".
+        /// The fast path's lookup, "multibit" or "lpm-trie".
         pub engine: String,
         /// How far each sink has followed the RIB.
         pub generation: Generation,
@@ -313,7 +313,7 @@ shapes! {
 
     /// `GET /v1/fib`.
     pub struct Fib {
-        /// "lpm-trie".
+        /// "multibit" or "lpm-trie".
         pub engine: String,
         /// Prefixes of routes.
         pub prefixes: u64,
@@ -327,6 +327,10 @@ shapes! {
         pub own_addresses: u64,
         /// Prefixes that go up because a table is full.
         pub overflow: u64,
+        /// Rows of the engine "multibit" that lookups go through; 0 with another.
+        pub rows_used: u64,
+        /// All its rows, `ipv4-rows`; 0 with another engine.
+        pub rows: u64,
         /// Memory of the maps.
         pub bytes: u64,
     }

@@ -34,14 +34,26 @@ impl Daemon {
 
     fn check(&self, new: &Config) -> anyhow::Result<()> {
         let (old_kernel, new_kernel) = (&self.config.kernel, &new.kernel);
+        let (old_plane, new_plane) = (&self.config.dataplane, &new.dataplane);
         let fixed = [
-            ("export", old_kernel.export == new_kernel.export),
-            ("protocol", old_kernel.protocol == new_kernel.protocol),
-            ("metric", old_kernel.metric == new_kernel.metric),
-            ("forwarding", old_kernel.forwarding == new_kernel.forwarding),
+            ("[kernel] export", old_kernel.export == new_kernel.export),
+            (
+                "[kernel] protocol",
+                old_kernel.protocol == new_kernel.protocol,
+            ),
+            ("[kernel] metric", old_kernel.metric == new_kernel.metric),
+            (
+                "[kernel] forwarding",
+                old_kernel.forwarding == new_kernel.forwarding,
+            ),
+            ("[dataplane] engine", old_plane.engine == new_plane.engine),
+            (
+                "[dataplane] ipv4-rows",
+                old_plane.ipv4_rows == new_plane.ipv4_rows,
+            ),
         ];
         if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
-            anyhow::bail!("[kernel] {key} cannot change while the daemon runs: restart it");
+            anyhow::bail!("{key} cannot change while the daemon runs: restart it");
         }
         check_interfaces(new, &self.interfaces.borrow())?;
         if !self.rip.is_running() {

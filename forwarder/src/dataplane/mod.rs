@@ -1,6 +1,7 @@
 //! The fast path's owner: programs, maps, ports, and what is programmed.
 //!
-//! * [`object`], [`tables`]: the programs and their maps
+//! * [`object`], [`tables`]: the programs and their maps; [`routes`], [`rows`]:
+//!   the one with the prefixes, by engine
 //! * [`attach`], [`ports`], [`features`], [`feedback`]: which devices carry
 //!   the program, and which take redirected frames
 //! * [`plane`]: all of that as one state, changed at once
@@ -23,6 +24,8 @@ pub mod plane;
 pub mod ports;
 pub mod programmer;
 pub mod query;
+pub mod routes;
+pub mod rows;
 pub mod tables;
 pub mod task;
 pub mod usage;

@@ -10,7 +10,9 @@ use std::os::unix::fs::MetadataExt as _;
 use aya::maps::Map;
 use aya::programs::{BtfTracePoint, Xdp};
 use aya::{Btf, Ebpf, EbpfLoader};
-use forwarder_common::abi::{TxFilter, map, program};
+use forwarder_common::abi::{TxFilter, engine, global, map, program};
+use forwarder_common::trie::ROOT_ROWS;
+use forwarder_core::config::{Dataplane, Engine};
 use thiserror::Error;
 use tracing::warn;
 
@@ -58,6 +60,53 @@ pub enum LoadError {
         /// The kernel's words.
         source: aya::maps::MapError,
     },
+    /// A map could not be mapped into memory.
+    #[error("map {name} could not be mapped into memory: {source}")]
+    Mapping {
+        /// Which map.
+        name: &'static str,
+        /// The kernel's words.
+        source: std::io::Error,
+    },
+}
+
+/// Prefixes the LPM trie takes; memory is used only by those that are there.
+const PREFIXES: u32 = 1 << 21;
+
+/// How the programs find routes, and how much room there is for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lookup {
+    /// [`Engine::Multibit`].
+    Multibit {
+        /// Rows of 1 KiB; the root's [`ROOT_ROWS`] are the least.
+        rows: u32,
+    },
+    /// [`Engine::LpmTrie`].
+    LpmTrie {
+        /// Prefixes.
+        prefixes: u32,
+    },
+}
+
+impl Lookup {
+    /// What the configuration asks for.
+    pub fn of(settings: &Dataplane) -> Lookup {
+        match settings.engine {
+            Engine::Multibit => Lookup::Multibit {
+                rows: settings.ipv4_rows,
+            },
+            Engine::LpmTrie => Lookup::LpmTrie { prefixes: PREFIXES },
+        }
+    }
+
+    /// The value of the constant `ENGINE`, the sizes of `ROUTES4` and `ROWS4`.
+    /// The map of the engine that is not in use gets one entry.
+    fn sizes(self) -> (u32, u32, u32) {
+        match self {
+            Lookup::Multibit { rows } => (engine::MULTIBIT, 1, rows.max(ROOT_ROWS)),
+            Lookup::LpmTrie { prefixes } => (engine::LPM_TRIE, prefixes, 1),
+        }
+    }
 }
 
 /// Ring buffers (5.8), XDP links (5.9) and BTF tracepoints (5.5) are needed.
@@ -66,6 +115,7 @@ const OLDEST_KERNEL: (u32, u32) = (5, 10);
 /// The loaded object.
 pub struct Object {
     ebpf: Ebpf,
+    lookup: Lookup,
     /// Why there is no multi-buffer program, where there is none.
     pub frags_refused: Option<String>,
     /// Why transmit losses are not counted, where they are not.
@@ -75,12 +125,13 @@ pub struct Object {
 impl Object {
     /// Loads the programs and attaches the transmit tracepoints; attaches
     /// nothing to any port.
-    ///
-    /// `routes` is the size of the LPM trie, in prefixes.
-    pub fn load(routes: u32) -> Result<Object, LoadError> {
+    pub fn load(lookup: Lookup) -> Result<Object, LoadError> {
         check_kernel()?;
+        let (engine, routes, rows) = lookup.sizes();
         let mut ebpf = EbpfLoader::new()
+            .override_global(global::ENGINE, &engine, true)
             .map_max_entries(map::ROUTES4, routes)
+            .map_max_entries(map::ROWS4, rows)
             .load(PROGRAMS)
             .map_err(object_error)?;
         #[cfg(feature = "ebpf-log")]
@@ -92,6 +143,7 @@ impl Object {
             .map(|error| error.to_string());
         let mut object = Object {
             ebpf,
+            lookup,
             frags_refused,
             transmit_refused: None,
         };
@@ -100,6 +152,11 @@ impl Object {
             object.transmit_refused = Some(error);
         }
         Ok(object)
+    }
+
+    /// What the object was loaded with.
+    pub fn lookup(&self) -> Lookup {
+        self.lookup
     }
 
     /// An XDP program of the object.

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use aya::maps::{MapData, MapError, RingBuf};
+use aya::maps::{MapData, RingBuf};
 use forwarder_common::reason::PuntClass;
 use forwarder_core::config::{Config, Dataplane};
-use forwarder_core::fib::{Fib, FibOp};
+use forwarder_core::fib::{Fib, FibOp, Freed};
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{Constraints, DataplaneEvent, Neighbour, NeighbourState};
 use forwarder_core::net::{Ifindex, Ipv4, TableId};
@@ -19,18 +19,24 @@ use tracing::{error, info};
 
 use super::attach::AttachError;
 use super::features::Features;
-use super::object::{LoadError, Object};
+use super::object::{LoadError, Lookup, Object};
 use super::ports::{Ports, Surroundings};
+use super::routes::WriteError;
 use super::tables::Tables;
-
-/// Prefixes the LPM trie takes; memory is used only by those that are there.
-const ROUTES: u32 = 1 << 21;
 
 /// Events a second and CPU that the program may send to the daemon.
 const EVENT_RATE: u32 = 1000;
 
 /// A neighbour: its interface and address.
 pub type NeighbourKey = (Ifindex, Ipv4Addr);
+
+/// What programs may still be reading, on its way through a grace period.
+#[must_use = "what is not released is never used again"]
+pub struct Resting {
+    fib: Freed,
+    ports: Vec<u32>,
+    rows: Vec<u32>,
+}
 
 /// The fast path.
 pub struct Plane {
@@ -60,7 +66,7 @@ pub struct Plane {
 impl Plane {
     /// Loads the programs, fills the maps' fixed entries; attaches nothing.
     pub fn load(config: &Config) -> Result<(Plane, RingBuf<MapData>), LoadError> {
-        let mut object = Object::load(ROUTES)?;
+        let mut object = Object::load(Lookup::of(&config.dataplane))?;
         let tables = Tables::new(&mut object)?;
         let events = Tables::events(&mut object)?;
         let mut plane = Plane {
@@ -197,10 +203,29 @@ impl Plane {
         }
     }
 
-    /// Releases what a grace period has made free.
-    pub fn release(&mut self, freed: forwarder_core::fib::Freed, numbers: Vec<u32>) {
-        self.fib.release(freed, &mut self.ops);
-        self.ports.release(numbers);
+    /// Whether something waits for a grace period.
+    pub fn has_freed(&self) -> bool {
+        self.fib.stats().freed > 0 || self.ports.has_freed() || self.tables.has_freed_rows()
+    }
+
+    /// What a grace period that begins now will make free.
+    pub fn take_freed(&mut self) -> Resting {
+        Resting {
+            fib: self.fib.take_freed(),
+            ports: self.ports.take_freed(),
+            rows: self.tables.take_freed_rows(),
+        }
+    }
+
+    /// Releases what a grace period has made free, and serves those that
+    /// lacked it.
+    pub fn release(&mut self, resting: Resting) {
+        self.fib.release(resting.fib, &mut self.ops);
+        self.ports.release(resting.ports);
+        if !resting.rows.is_empty() {
+            self.tables.release_rows(resting.rows);
+            retry(&mut self.tables, &mut self.failed_routes);
+        }
         self.flush();
     }
 
@@ -214,7 +239,7 @@ impl Plane {
         self.object.transmit_refused.as_deref()
     }
 
-    /// Whether the trie has refused a prefix.
+    /// Whether the route table has refused a prefix.
     pub fn is_full(&self) -> bool {
         !self.failed_routes.is_empty()
     }
@@ -224,18 +249,20 @@ impl Plane {
     }
 }
 
-/// Carries out map writes in their order. A prefix that the trie does not take
+/// Carries out map writes in their order. A prefix that the table does not take
 /// would leave its packets to a shorter one, so the ports are handed up (by
 /// the next reconciliation) while there is any.
 fn apply(tables: &mut Tables, failed: &mut BTreeMap<Ipv4Net, u32>, ops: &mut Vec<FibOp>) {
     for op in ops.drain(..) {
         let result = match op {
-            FibOp::SetAdjacency { slot, adjacency } => tables.set_adjacency(slot, adjacency),
-            FibOp::SetNexthop { id, word } => tables.set_nexthop(id, word),
+            FibOp::SetAdjacency { slot, adjacency } => {
+                tables.set_adjacency(slot, adjacency).map_err(Into::into)
+            }
+            FibOp::SetNexthop { id, word } => tables.set_nexthop(id, word).map_err(Into::into),
             FibOp::SetRoute { prefix, id } => set_route(tables, failed, prefix, id),
             FibOp::RemoveRoute { prefix } => remove_route(tables, failed, prefix),
-            FibOp::AddOwn(address) => tables.add_own(address),
-            FibOp::RemoveOwn(address) => tables.remove_own(address),
+            FibOp::AddOwn(address) => tables.add_own(address).map_err(Into::into),
+            FibOp::RemoveOwn(address) => tables.remove_own(address).map_err(Into::into),
         };
         if let Err(error) = result {
             error!("the fast path's map did not take {op:?}: {error}");
@@ -248,7 +275,7 @@ fn set_route(
     failed: &mut BTreeMap<Ipv4Net, u32>,
     prefix: Ipv4Net,
     id: u32,
-) -> Result<(), MapError> {
+) -> Result<(), WriteError> {
     let result = tables.set_route(prefix, id);
     match &result {
         Ok(()) => {
@@ -266,16 +293,27 @@ fn set_route(
     result
 }
 
-/// A removal makes room for one that did not fit.
+/// A removal makes room for one that did not fit: at once in an LPM trie, after
+/// a grace period ([`Plane::release`]) in our own.
 fn remove_route(
     tables: &mut Tables,
     failed: &mut BTreeMap<Ipv4Net, u32>,
     prefix: Ipv4Net,
-) -> Result<(), MapError> {
+) -> Result<(), WriteError> {
     failed.remove(&prefix);
     tables.remove_route(prefix)?;
     match failed.first_key_value() {
         Some((&waiting, &id)) => set_route(tables, failed, waiting, id),
         None => Ok(()),
+    }
+}
+
+/// Sets what did not fit, until something does not fit again.
+fn retry(tables: &mut Tables, failed: &mut BTreeMap<Ipv4Net, u32>) {
+    while let Some((&waiting, &id)) = failed.first_key_value() {
+        let result = set_route(tables, failed, waiting, id);
+        if result.is_err() || failed.contains_key(&waiting) {
+            return;
+        }
     }
 }

@@ -231,6 +231,7 @@ impl DataplaneTask {
 
     fn show_fib(&self) -> Fib {
         let stats = self.plane.fib.stats();
+        let (rows_used, rows) = self.plane.tables.rows();
         Fib {
             engine: self.config.dataplane.engine.name().into(),
             prefixes: (stats.prefixes - stats.host_routes) as u64,
@@ -239,6 +240,8 @@ impl DataplaneTask {
             adjacencies: u64::from(stats.adjacencies),
             own_addresses: stats.own as u64,
             overflow: (stats.without_nexthop + stats.without_adjacency) as u64,
+            rows_used: u64::from(rows_used),
+            rows: u64::from(rows),
             bytes: self.plane.tables.bytes(),
         }
     }

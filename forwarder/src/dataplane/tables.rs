@@ -6,23 +6,22 @@
 
 use std::net::Ipv4Addr;
 
-use aya::maps::lpm_trie::Key;
-use aya::maps::{
-    Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
-};
+use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, CounterRow, MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter,
     PORT_SLOTS, Port, PuntLimit, PuntState, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
+use forwarder_core::fib::trie::Trie;
 use ipnet::Ipv4Net;
 
 use super::object::{LoadError, Object};
+use super::routes::{Routes, WriteError, is_absent};
 
 /// Handles of all maps.
 pub struct Tables {
-    routes4: LpmTrie<MapData, u32, u32>,
+    routes: Routes,
     nexthop: Array<MapData, u32>,
     adjacency: Array<MapData, Adjacency>,
     ports: Array<MapData, Port>,
@@ -68,7 +67,7 @@ impl Tables {
             source,
         })?;
         Ok(Tables {
-            routes4: take!(object, map::ROUTES4),
+            routes: Routes::new(object)?,
             nexthop: take!(object, map::NEXTHOP),
             adjacency: take!(object, map::ADJACENCY),
             ports: take!(object, map::PORTS),
@@ -89,17 +88,41 @@ impl Tables {
         Ok(take!(object, map::EVENTS))
     }
 
-    /// Prefix → next-hop id.
-    pub fn set_route(&mut self, prefix: Ipv4Net, id: u32) -> Result<(), MapError> {
-        self.routes4.insert(&route_key(prefix), id, 0)
+    /// Prefix → next-hop id. Only a prefix that is new can find no room; the
+    /// table is then as before.
+    pub fn set_route(&mut self, prefix: Ipv4Net, id: u32) -> Result<(), WriteError> {
+        self.routes.set(prefix, id)
     }
 
     /// Forgets a prefix; one that is not there is no error.
-    pub fn remove_route(&mut self, prefix: Ipv4Net) -> Result<(), MapError> {
-        match self.routes4.remove(&route_key(prefix)) {
-            Err(MapError::KeyNotFound) => Ok(()),
-            result => result,
+    pub fn remove_route(&mut self, prefix: Ipv4Net) -> Result<(), WriteError> {
+        self.routes.remove(prefix)
+    }
+
+    /// Whether rows of the route table wait for a grace period.
+    pub fn has_freed_rows(&self) -> bool {
+        self.routes.trie().is_some_and(Trie::has_freed)
+    }
+
+    /// Rows to be returned with [`Tables::release_rows`] after a grace period.
+    pub fn take_freed_rows(&mut self) -> Vec<u32> {
+        self.routes
+            .trie_mut()
+            .map(Trie::take_freed)
+            .unwrap_or_default()
+    }
+
+    /// The rows may be used again.
+    pub fn release_rows(&mut self, rows: Vec<u32>) {
+        if let Some(trie) = self.routes.trie_mut() {
+            trie.release(rows);
         }
+    }
+
+    /// Rows of the route table: in use, and all; none with the engine `lpm-trie`.
+    pub fn rows(&self) -> (u32, u32) {
+        let trie = self.routes.trie();
+        trie.map_or((0, 0), |trie| (trie.rows_used(), trie.rows()))
     }
 
     /// `NEXTHOP[id] = word`.
@@ -130,7 +153,7 @@ impl Tables {
         let key = u32::from_ne_bytes(address.octets());
         match self.own4.remove(&key) {
             Ok(()) => self.change_filter(key, false),
-            Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -196,13 +219,14 @@ impl Tables {
         Ok(total)
     }
 
-    /// Kernel memory of the maps in bytes, by their sizes. The trie counts at
-    /// what its prefixes take, not at what it may hold.
+    /// Kernel memory of the maps in bytes, by their sizes. An `LPM_TRIE`, which
+    /// takes memory as it needs it, is not counted.
     pub fn bytes(&self) -> u64 {
         let cpus = nr_cpus().unwrap_or(1) as u64;
         let fixed =
             |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
-        fixed(MAX_NEXTHOPS, size_of::<u32>())
+        self.routes.bytes()
+            + fixed(MAX_NEXTHOPS, size_of::<u32>())
             + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
             + fixed(PORT_SLOTS, size_of::<Port>())
             + fixed(MAX_PORTS, size_of::<CounterRow>()) * cpus
@@ -242,11 +266,4 @@ fn punt_limit(rate: u32) -> PuntLimit {
 /// Slot of a port in the direct-mapped table.
 pub fn slot_of(ifindex: u32) -> u32 {
     ifindex & (PORT_SLOTS - 1)
-}
-
-fn route_key(prefix: Ipv4Net) -> Key<u32> {
-    Key::new(
-        u32::from(prefix.prefix_len()),
-        u32::from_ne_bytes(prefix.network().octets()),
-    )
 }

@@ -22,7 +22,7 @@ use super::features::Features;
 use super::feedback::{Feedback, Verdict};
 use super::grace::Grace;
 use super::keeper;
-use super::plane::Plane;
+use super::plane::{Plane, Resting};
 use super::programmer::{Programmer, Reached};
 use super::query::Query;
 use super::usage::{self, Usage};
@@ -69,7 +69,7 @@ pub struct DataplaneTask {
     pub(super) events_seen: u64,
     feedback: Feedback,
     grace: Grace,
-    resting: Option<(forwarder_core::fib::Freed, Vec<u32>)>,
+    resting: Option<Resting>,
     inputs: Inputs,
     reached: watch::Sender<Reached>,
     /// When leftovers of an earlier life are removed; RIP needs a round to
@@ -237,15 +237,14 @@ impl DataplaneTask {
     }
 
     fn rest_freed(&mut self) {
-        let freed = self.plane.fib.stats().freed > 0 || self.plane.ports.has_freed();
-        if freed && self.resting.is_none() && self.grace.begin() {
-            self.resting = Some((self.plane.fib.take_freed(), self.plane.ports.take_freed()));
+        if self.plane.has_freed() && self.resting.is_none() && self.grace.begin() {
+            self.resting = Some(self.plane.take_freed());
         }
     }
 
     fn grace_ended(&mut self) {
-        if let Some((freed, numbers)) = self.resting.take() {
-            self.plane.release(freed, numbers);
+        if let Some(resting) = self.resting.take() {
+            self.plane.release(resting);
         }
     }
 

@@ -118,10 +118,10 @@ fn wrong_types_and_missing_keys_say_what_is_expected() {
 #[test]
 fn words_are_from_a_list() {
     check(
-        "[dataplane]\nengine = \"multibit\"\n",
-        "\"multibit\"",
-        "multibit",
-        "lpm-trie",
+        "[dataplane]\nengine = \"trie\"\n",
+        "\"trie\"",
+        "trie",
+        "\"multibit\" and \"lpm-trie\"",
     );
     check(
         "[dataplane]\nengine = \"kernel\"\n",

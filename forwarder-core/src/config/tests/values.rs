@@ -5,7 +5,7 @@ use forwarder_common::reason::PuntClass;
 
 use super::good;
 use crate::config::{
-    Attach, Bypass, Config, Redistribute, RedistributeSource, SplitHorizon, StaticNexthop,
+    Attach, Bypass, Config, Engine, Redistribute, RedistributeSource, SplitHorizon, StaticNexthop,
     StaticTarget,
 };
 use crate::route::{Distance, Source};
@@ -21,6 +21,7 @@ fn dataplane_keys_are_read() {
         r#"
         [dataplane]
         engine = "lpm-trie"
+        ipv4-rows = 4096
         attach = "native"
         interfaces = ["eth*", "r1-?"]
         bypass = ["netfilter", "tc"]
@@ -31,6 +32,8 @@ fn dataplane_keys_are_read() {
         "#,
     );
     let dataplane = config.dataplane;
+    assert_eq!(dataplane.engine, Engine::LpmTrie);
+    assert_eq!(dataplane.ipv4_rows, 4096);
     assert_eq!(dataplane.attach, Attach::Native);
     assert_eq!(dataplane.chooses("r1-a"), Some(true));
     assert_eq!(dataplane.chooses("lo"), Some(false));

@@ -16,7 +16,7 @@ pub(crate) fn status() -> Status {
         pid: 4711,
         uptime: 3723,
         config: "/etc/forwarder/forwarder.toml".into(),
-        engine: "lpm-trie".into(),
+        engine: "multibit".into(),
         generation: Generation {
             epoch: 7,
             rib: 42,
@@ -165,13 +165,15 @@ pub(crate) fn port_counters() -> PortCounters {
 
 pub(crate) fn fib() -> Fib {
     Fib {
-        engine: "lpm-trie".into(),
+        engine: "multibit".into(),
         prefixes: 10_003,
         host_routes: 4,
         nexthops: 9,
         adjacencies: 2,
         own_addresses: 3,
         overflow: 0,
+        rows_used: 412,
+        rows: 32_768,
         bytes: 12_345_678,
     }
 }

@@ -20,7 +20,7 @@ fn status() {
         "pid": 4711,
         "uptime": 3723,
         "config": "/etc/forwarder/forwarder.toml",
-        "engine": "lpm-trie",
+        "engine": "multibit",
         "generation": { "epoch": 7, "rib": 42, "kernel": 42, "xdp": 41, "rip": 42 },
         "degraded": [{ "reason": "netfilter", "detail": "table inet filter, chain forward" }],
         "ports": { "native": 2, "generic": 1, "none": 0 },
@@ -171,13 +171,15 @@ fn counters_of_several_ports_add_up() {
 #[test]
 fn fib() {
     let expected = json!({
-        "engine": "lpm-trie",
+        "engine": "multibit",
         "prefixes": 10003,
         "host_routes": 4,
         "nexthops": 9,
         "adjacencies": 2,
         "own_addresses": 3,
         "overflow": 0,
+        "rows_used": 412,
+        "rows": 32768,
         "bytes": 12345678,
     });
     assert_eq!(value(&fixtures::fib()), expected);

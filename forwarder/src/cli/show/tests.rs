@@ -28,7 +28,7 @@ fn status_at_a_glance() {
 forwarder:  0.1.0
 instance:   default, pid 4711, up 01:02:03
 config:     /etc/forwarder/forwarder.toml
-engine:     lpm-trie
+engine:     multibit
 ports:      2 native, 1 generic, 0 without the program
 routes:     3 connected, 10,000 rip; ours in the kernel 10,000; in the fast path 10,003
 rip:        2 interfaces, 1 neighbor, 10,000 routes
@@ -196,14 +196,15 @@ fn fib_in_numbers() {
     check(
         &fib::render(&fixtures::fib()),
         "
-ENGINE               lpm-trie
+ENGINE               multibit
 prefixes             10,003
 host routes          4
 next hops            9
 adjacencies          2
 own addresses        3
 up for want of room  0
-memory               11.7 MiB",
+memory               11.7 MiB
+rows                 412 of 32,768",
     );
 }
 

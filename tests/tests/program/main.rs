@@ -2,10 +2,12 @@
 //! the decision table, the bytes that come out, and that a frame handed up is
 //! the one that went in, bit for bit.
 
+mod engines;
+
 use std::net::Ipv4Addr;
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use forwarder::dataplane::object::Object;
+use forwarder::dataplane::object::{Lookup, Object};
 use forwarder::dataplane::tables::Tables;
 use forwarder_common::abi::{
     Adjacency, NexthopKind, PORT_SEND_REDIRECTS, Port, nexthop_word, program,
@@ -30,6 +32,11 @@ const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 const XDP_REDIRECT: u32 = 4;
 
+const ENGINES: [Lookup; 2] = [
+    Lookup::Multibit { rows: 2048 },
+    Lookup::LpmTrie { prefixes: 1024 },
+];
+
 struct Bench {
     object: Object,
     tables: Tables,
@@ -38,8 +45,8 @@ struct Bench {
 
 impl Bench {
     /// A router with one port, `203.0.113.0/24` behind a resolved neighbour.
-    fn new(program: &'static str) -> Bench {
-        let mut object = Object::load(1024).expect("load");
+    fn new(program: &'static str, lookup: Lookup) -> Bench {
+        let mut object = Object::load(lookup).expect("load");
         let mut tables = Tables::new(&mut object).expect("maps");
         tables
             .set_port(Port {
@@ -155,17 +162,19 @@ fn up(reason: Reason) -> u32 {
     nexthop_word(NexthopKind::Up, reason as u32)
 }
 
-/// Every test runs on both programs: they share the code, not the verifier's
-/// opinion of it.
-fn on_both(test: impl Fn(&mut Bench)) {
+/// Every test runs on both programs with both engines: they share the code, not
+/// the verifier's opinion of it.
+fn on_all(test: impl Fn(&mut Bench)) {
     for name in [program::FORWARD, program::FORWARD_FRAGS] {
-        test(&mut Bench::new(name));
+        for lookup in ENGINES {
+            test(&mut Bench::new(name, lookup));
+        }
     }
 }
 
 #[test]
 fn forwarded_frame_has_new_macs_ttl_and_checksum_and_nothing_else() {
-    on_both(|bench| {
+    on_all(|bench| {
         for ttl in [2, 3, 64, 128, 255] {
             let frame = Frame { ttl, ..frame() };
             let out = bench.forwards(&frame);
@@ -183,7 +192,7 @@ fn forwarded_frame_has_new_macs_ttl_and_checksum_and_nothing_else() {
 
 #[test]
 fn other_protocols_go_up() {
-    on_both(|bench| {
+    on_all(|bench| {
         for (ether_type, reason) in [
             (0x0806, Reason::Arp),
             (0x86dd, Reason::Ipv6),
@@ -204,7 +213,7 @@ fn other_protocols_go_up() {
 
 #[test]
 fn other_macs_go_up() {
-    on_both(|bench| {
+    on_all(|bench| {
         for to in [[0xff; 6], [1, 0, 0x5e, 0, 0, 9], NEIGHBOUR_MAC] {
             bench.expect(&Frame { to, ..frame() }, Reason::NotOurMac);
         }
@@ -213,7 +222,7 @@ fn other_macs_go_up() {
 
 #[test]
 fn frames_cut_short_are_dropped() {
-    on_both(|bench| {
+    on_all(|bench| {
         let bytes = frame().bytes();
         for length in 14..34 {
             bench.expect_bytes(&bytes[..length], Reason::Truncated);
@@ -223,7 +232,7 @@ fn frames_cut_short_are_dropped() {
 
 #[test]
 fn rfc1812_5_2_2_broken_headers_are_dropped() {
-    on_both(|bench| {
+    on_all(|bench| {
         bench.expect(
             &Frame {
                 version: 6,
@@ -269,7 +278,7 @@ fn rfc1812_5_2_2_broken_headers_are_dropped() {
 
 #[test]
 fn rfc1812_5_2_2_the_checksum_covers_the_options() {
-    on_both(|bench| {
+    on_all(|bench| {
         for words in 1..=10 {
             let options = vec![1; words * 4];
             bench.expect(
@@ -291,7 +300,7 @@ fn rfc1812_5_2_2_the_checksum_covers_the_options() {
 
 #[test]
 fn rfc1812_5_3_7_martian_sources_are_dropped() {
-    on_both(|bench| {
+    on_all(|bench| {
         for source in [
             "0.1.2.3",
             "127.0.0.1",
@@ -307,7 +316,7 @@ fn rfc1812_5_3_7_martian_sources_are_dropped() {
 
 #[test]
 fn packets_from_our_own_addresses_are_dropped() {
-    on_both(|bench| {
+    on_all(|bench| {
         let source = Ipv4Addr::new(198, 51, 100, 7);
         bench.tables.add_own(source).expect("own");
         bench.expect(&Frame { source, ..frame() }, Reason::OwnSource);
@@ -318,7 +327,7 @@ fn packets_from_our_own_addresses_are_dropped() {
 
 #[test]
 fn rfc3927_2_7_link_local_sources_are_not_forwarded() {
-    on_both(|bench| {
+    on_all(|bench| {
         let source = Ipv4Addr::new(169, 254, 1, 1);
         bench.expect(&Frame { source, ..frame() }, Reason::LinkLocal);
     });
@@ -326,7 +335,7 @@ fn rfc3927_2_7_link_local_sources_are_not_forwarded() {
 
 #[test]
 fn rfc1812_5_3_1_ttl_of_one_or_none_goes_up() {
-    on_both(|bench| {
+    on_all(|bench| {
         for ttl in [0, 1] {
             bench.expect(&Frame { ttl, ..frame() }, Reason::TtlExpired);
         }
@@ -335,7 +344,7 @@ fn rfc1812_5_3_1_ttl_of_one_or_none_goes_up() {
 
 #[test]
 fn a_packet_for_ourselves_may_have_any_ttl() {
-    on_both(|bench| {
+    on_all(|bench| {
         bench.route("203.0.113.9/32", 20, up(Reason::ForUs));
         for ttl in [0, 1, 2, 255] {
             bench.expect(&Frame { ttl, ..frame() }, Reason::ForUs);
@@ -345,7 +354,7 @@ fn a_packet_for_ourselves_may_have_any_ttl() {
 
 #[test]
 fn what_the_route_says_is_the_reason() {
-    on_both(|bench| {
+    on_all(|bench| {
         for reason in [
             Reason::NotUnicast,
             Reason::LinkLocal,
@@ -374,7 +383,7 @@ fn what_the_route_says_is_the_reason() {
 
 #[test]
 fn no_route_goes_up() {
-    on_both(|bench| {
+    on_all(|bench| {
         let destination = Ipv4Addr::new(192, 0, 2, 1);
         bench.expect(
             &Frame {
@@ -388,7 +397,7 @@ fn no_route_goes_up() {
 
 #[test]
 fn the_longest_prefix_wins() {
-    on_both(|bench| {
+    on_all(|bench| {
         bench.route("0.0.0.0/0", 30, up(Reason::KernelRoute));
         bench.route("203.0.113.8/30", 31, up(Reason::Multipath));
         bench.expect(&frame(), Reason::Multipath);
@@ -407,7 +416,7 @@ fn the_longest_prefix_wins() {
 
 #[test]
 fn what_does_not_fit_the_egress_mtu_goes_up() {
-    on_both(|bench| {
+    on_all(|bench| {
         let fits = Frame {
             payload: vec![0; MTU as usize - 20],
             ..frame()
@@ -429,7 +438,7 @@ fn what_does_not_fit_the_egress_mtu_goes_up() {
 
 #[test]
 fn an_egress_without_an_entry_in_the_devmap_is_the_kernels() {
-    on_both(|bench| {
+    on_all(|bench| {
         let adjacency = Adjacency {
             port: 200,
             mtu: MTU,
@@ -447,7 +456,7 @@ fn an_egress_without_an_entry_in_the_devmap_is_the_kernels() {
 
 #[test]
 fn bytes_behind_the_packet_are_trimmed_down_to_a_minimum_frame() {
-    on_both(|bench| {
+    on_all(|bench| {
         let long = Frame {
             trailer: vec![0xee; 30],
             ..frame()
@@ -473,7 +482,7 @@ fn bytes_behind_the_packet_are_trimmed_down_to_a_minimum_frame() {
 
 #[test]
 fn rfc1812_5_2_7_2_one_packet_a_second_and_flow_goes_up_for_a_redirect() {
-    on_both(|bench| {
+    on_all(|bench| {
         let adjacency = Adjacency {
             destination: NEIGHBOUR_MAC,
             source: PORT_MAC,
@@ -518,7 +527,7 @@ fn rfc1812_5_2_7_2_one_packet_a_second_and_flow_goes_up_for_a_redirect() {
 
 #[test]
 fn a_port_that_is_handed_up_hands_everything_up() {
-    on_both(|bench| {
+    on_all(|bench| {
         let up_reason = Reason::Netfilter as u32;
         let port = Port {
             ifindex: PORT,
@@ -541,7 +550,7 @@ fn a_port_that_is_handed_up_hands_everything_up() {
 
 #[test]
 fn an_unknown_port_is_counted_in_row_zero() {
-    on_both(|bench| {
+    on_all(|bench| {
         bench.tables.clear_port(PORT).expect("clear");
         let bytes = frame().bytes();
         let (action, out) = bench.run(&bytes);
@@ -552,7 +561,7 @@ fn an_unknown_port_is_counted_in_row_zero() {
 
 #[test]
 fn the_excess_over_a_punt_limit_is_dropped() {
-    on_both(|bench| {
+    on_all(|bench| {
         let destination = Ipv4Addr::new(192, 0, 2, 1);
         let bytes = Frame {
             destination,
@@ -581,7 +590,7 @@ fn the_excess_over_a_punt_limit_is_dropped() {
 
 #[test]
 fn the_word_in_use_marks_the_adjacency_used() {
-    on_both(|bench| {
+    on_all(|bench| {
         assert_eq!(bench.tables.used(SLOT).expect("used"), 0);
         bench.forwards(&frame());
         assert_ne!(bench.tables.used(SLOT).expect("used"), 0);

@@ -1,0 +1,114 @@
+//! The engines against one another, and what only one of them has.
+
+use super::*;
+
+/// Numbers that are the same in each run (Knuth's MMIX generator).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 32) as u32
+    }
+
+    /// Prefixes under 10.0.0.0/14, so that they nest, and a few short ones.
+    fn prefix(&mut self) -> Ipv4Net {
+        let length = 8 + self.next() % 25;
+        let address = 0x0a00_0000 | self.next() & 0x0003_ffff;
+        let prefix = Ipv4Net::new(address.into(), length as u8);
+        prefix.expect("length").trunc()
+    }
+}
+
+/// One table in both engines: what each says of an address is the frame that
+/// leaves, whose MAC address names the route.
+struct Pair([Bench; 2]);
+
+impl Pair {
+    fn new() -> Pair {
+        let mut pair = Pair(ENGINES.map(|lookup| Bench::new(program::FORWARD, lookup)));
+        for slot in 100..400 {
+            pair.add_next_hop(slot);
+        }
+        pair
+    }
+
+    fn add_next_hop(&mut self, slot: u32) {
+        let [_, _, high, low] = slot.to_be_bytes();
+        let adjacency = Adjacency {
+            destination: [2, 0, 0, 1, high, low],
+            source: EGRESS_MAC,
+            port: NUMBER,
+            mtu: MTU,
+            ifindex: 99,
+            ..Adjacency::default()
+        };
+        let word = nexthop_word(NexthopKind::Adjacency, slot);
+        for bench in &mut self.0 {
+            bench.tables.set_adjacency(slot, adjacency).expect("slot");
+            bench.tables.set_nexthop(slot, word).expect("word");
+        }
+    }
+
+    fn agrees_on(&mut self, destination: u32) {
+        let destination = Ipv4Addr::from(destination);
+        let bytes = Frame {
+            destination,
+            ..frame()
+        }
+        .bytes();
+        let [multibit, lpm_trie] = self.0.each_mut().map(|bench| bench.run(&bytes));
+        assert_eq!(multibit, lpm_trie, "{destination}");
+    }
+
+    fn agrees(&mut self, prefixes: &[Ipv4Net], numbers: &mut Numbers) {
+        for prefix in prefixes {
+            let (first, last): (u32, u32) = (prefix.network().into(), prefix.broadcast().into());
+            for address in [first - 1, first, last, last + 1] {
+                self.agrees_on(address);
+            }
+        }
+        for _ in 0..1000 {
+            self.agrees_on(0x0a00_0000 | numbers.next() & 0x0003_ffff);
+        }
+    }
+}
+
+#[test]
+fn both_engines_find_the_same_next_hop() {
+    let (mut pair, mut numbers) = (Pair::new(), Numbers(4));
+    let prefixes: Vec<_> = (0..300).map(|_| numbers.prefix()).collect();
+    for (slot, prefix) in (100..).zip(&prefixes) {
+        for bench in &mut pair.0 {
+            bench.tables.set_route(*prefix, slot).expect("room");
+        }
+    }
+    pair.agrees(&prefixes, &mut numbers);
+    // Some are there twice: the second removal finds nothing, and is no error.
+    for prefix in prefixes.iter().step_by(2) {
+        for bench in &mut pair.0 {
+            bench.tables.remove_route(*prefix).expect("removed");
+        }
+    }
+    pair.agrees(&prefixes, &mut numbers);
+}
+
+#[test]
+fn a_full_table_refuses_a_prefix_and_takes_it_after_a_release() {
+    let lookup = Lookup::Multibit { rows: 257 };
+    let mut bench = Bench::new(program::FORWARD, lookup);
+    let prefix = "198.51.100.0/24".parse().expect("prefix");
+    assert!(bench.tables.set_route(prefix, ADJACENCY_ID).is_err());
+    bench.forwards(&frame());
+    let taken = "203.0.113.0/24".parse().expect("prefix");
+    bench.tables.remove_route(taken).expect("removed");
+    bench.expect(&frame(), Reason::NoRoute);
+    assert!(bench.tables.has_freed_rows());
+    let freed = bench.tables.take_freed_rows();
+    bench.tables.release_rows(freed);
+    assert!(bench.tables.set_route(prefix, ADJACENCY_ID).is_ok());
+    assert_eq!(bench.tables.rows(), (257, 257));
+}
