@@ -15,7 +15,7 @@ use forwarder::bench::{DEFAULT_BATCH, Flow, Generator, Pass, Relay, Report, Sink
 use super::Options;
 use super::console::Console;
 use super::results::{Results, Throughput, median};
-use super::topology::{HOST_A, HOST_B, HOST_PORT, Routers, Topology, mac};
+use super::topology::{HOST_A, HOST_B, HOST_PORT, Routers, Topology};
 use crate::lab::{Lab, Namespace, Router, end};
 
 /// discard (RFC 863).
@@ -108,13 +108,13 @@ fn limit(lab: &Lab) -> anyhow::Result<Way> {
     }
     let mut ports = Vec::new();
     for (node, next) in [(&one, &two), (&two, &b)] {
-        let (source, destination) = (mac(node, "right")?, mac(next, "left")?);
+        let (source, destination) = (node.mac_bytes("right")?, next.mac_bytes("left")?);
         let relay = || Relay::attach("left", "right", source, destination, XdpMode::Driver);
         ports.push(Port::Relay(node.enter(|| Ok(relay()?))?));
     }
     let path = Path {
         from: (&a, "right"),
-        first_hop: mac(&one, "left")?,
+        first_hop: one.mac_bytes("left")?,
         to: (&b, "left"),
     };
     let mut way = Way::new("two hops that look nothing up", &path, 2)?;
@@ -128,7 +128,7 @@ fn hosts_only(lab: &Lab) -> anyhow::Result<Way> {
     lab.link(end(&a, "right"), end(&b, "left"))?;
     let path = Path {
         from: (&a, "right"),
-        first_hop: mac(&b, "left")?,
+        first_hop: b.mac_bytes("left")?,
         to: (&b, "left"),
     };
     Way::new("generator and sink, no hop", &path, 0)
@@ -148,7 +148,7 @@ impl Topology {
         self.host_a.run(&ping)?;
         Ok(Path {
             from: (&self.host_a, HOST_PORT),
-            first_hop: mac(&self.r1, "to-a")?,
+            first_hop: self.r1.mac_bytes("to-a")?,
             to: (&self.host_b, HOST_PORT),
         })
     }
@@ -174,7 +174,7 @@ struct Way {
 impl Way {
     fn new(name: &'static str, path: &Path<'_>, hops: u8) -> anyhow::Result<Way> {
         let flow = Flow {
-            source_mac: mac(path.from.0, path.from.1)?,
+            source_mac: path.from.0.mac_bytes(path.from.1)?,
             destination_mac: path.first_hop,
             source: HOST_A,
             destinations: vec![HOST_B],

@@ -3,12 +3,14 @@
 
 mod bad_input;
 mod configured;
+mod flood;
 mod foreign_routes;
 mod forwarding;
 mod invariant;
 mod lab_itself;
 mod latency;
 mod lifecycle;
+mod traffic;
 
 /// Attached by the driver, as the labs' links are made for.
 const NATIVE: &str = "[dataplane]\nattach = \"native\"\n";
