@@ -19,6 +19,20 @@ use crate::{fib, maps, rewrite, verdict};
 /// A packet's whole way. `FRAGS` says which program this is; `tx` is its DEVMAP.
 #[inline(always)]
 pub fn packet<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
+    let action = decide::<FRAGS>(ctx, tx);
+    // Costs instructions for every packet: never in what an operator runs.
+    #[cfg(feature = "log")]
+    aya_log_ebpf::debug!(
+        ctx,
+        "port {} action {}",
+        ctx.ingress_ifindex() as u32,
+        action
+    );
+    action
+}
+
+#[inline(always)]
+fn decide<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
     let ifindex = ctx.ingress_ifindex() as u32;
     let Some(port) = maps::PORTS.get(ifindex & (PORT_SLOTS - 1)) else {
         return XDP_PASS;

@@ -7,6 +7,7 @@
 //! * [`programmer`]: routes into the kernel's table and the maps, in order
 //! * [`usage`], [`keeper`]: neighbours in use are kept alive
 //! * [`grace`]: ids are used again only when no program can hold them
+//! * `log` (feature `ebpf-log`): what the programs say, for debugging
 //! * [`task`]: the loop that owns it all; [`query`]: what it tells the API
 
 pub mod attach;
@@ -15,6 +16,8 @@ pub mod feedback;
 pub mod grace;
 pub mod keeper;
 pub mod kernel_layout;
+#[cfg(feature = "ebpf-log")]
+mod log;
 pub mod object;
 pub mod plane;
 pub mod ports;

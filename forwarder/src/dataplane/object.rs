@@ -83,6 +83,8 @@ impl Object {
             .map_max_entries(map::ROUTES4, routes)
             .load(PROGRAMS)
             .map_err(object_error)?;
+        #[cfg(feature = "ebpf-log")]
+        super::log::start(&mut ebpf);
         load_xdp(&mut ebpf, program::FORWARD)?;
         // Kernels before 5.18 have no multi-buffer XDP: the plain one serves.
         let frags_refused = load_xdp(&mut ebpf, program::FORWARD_FRAGS)

@@ -77,15 +77,9 @@ fn assert_fast(what: &str, mut times: Vec<Duration>) -> anyhow::Result<()> {
     let p99 = times[times.len() * 99 / 100];
     let worst = times[times.len() - 1];
     let figures = format!("{what}: median {median:?}, p99 {p99:?}, worst {worst:?}");
-    show(&figures);
+    crate::show(&figures);
     ensure!(median <= MEDIAN && p99 <= P99, "{figures}");
     Ok(())
-}
-
-/// For `--success-output`: the figures are wanted where they are good, too.
-#[expect(clippy::print_stderr, reason = "a test's own report")]
-fn show(figures: &str) {
-    eprintln!("{figures}");
 }
 
 #[test]

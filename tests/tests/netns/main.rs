@@ -10,7 +10,14 @@ mod invariant;
 mod lab_itself;
 mod latency;
 mod lifecycle;
+mod load;
 mod traffic;
 
 /// Attached by the driver, as the labs' links are made for.
 const NATIVE: &str = "[dataplane]\nattach = \"native\"\n";
+
+/// For `--success-output`: figures are wanted where they are good, too.
+#[expect(clippy::print_stderr, reason = "a test's own report")]
+fn show(figures: &str) {
+    eprintln!("{figures}");
+}
