@@ -3,7 +3,6 @@
 
 mod bad_input;
 mod configured;
-mod flood;
 mod foreign_routes;
 mod forwarding;
 mod invariant;
