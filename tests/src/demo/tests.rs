@@ -14,7 +14,7 @@ fn way(name: &'static str, pps: f64) -> Throughput {
         damaged: 0,
         right_ttl: true,
         pps,
-        ns_per_frame: 1e9 / pps,
+        wall_pps: pps,
     }
 }
 
