@@ -108,7 +108,7 @@ impl Routes {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Routes::LpmTrie(_) => 0,
-            Routes::Multibit(engine) => u64::from(engine.rows.len()) * size_of::<Row>() as u64,
+            Routes::Multibit(engine) => u64::from(engine.trie.rows()) * size_of::<Row>() as u64,
         }
     }
 }

@@ -41,11 +41,6 @@ impl MappedRows {
         Ok(MappedRows { words, rows })
     }
 
-    /// How many rows there are.
-    pub fn len(&self) -> u32 {
-        self.rows
-    }
-
     fn get(&self, row: u32, column: u32) -> Option<&AtomicU32> {
         if row >= self.rows {
             return None;
