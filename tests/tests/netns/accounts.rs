@@ -66,15 +66,16 @@ impl Account {
         }
     }
 
+    /// Frames that the links and the router know of.
+    pub(crate) fn injected(&self) -> u64 {
+        self.lost_before + self.forwarded + self.up + self.dropped
+    }
+
     /// injected = delivered + up + dropped + tx-error + tx-drop, term by term.
     /// `injected` is what the generators handed to the links, `delivered` what
     /// the sinks have counted.
     pub(crate) fn check(&self, injected: u64, delivered: u64) -> anyhow::Result<()> {
-        let reached = injected.checked_sub(self.lost_before);
-        ensure!(
-            reached == Some(self.forwarded + self.up + self.dropped),
-            "{injected} injected: {self:?}"
-        );
+        ensure!(injected == self.injected(), "{injected} injected: {self:?}");
         ensure!(
             self.forwarded == delivered + self.tx_error + self.tx_drop,
             "{delivered} delivered: {self:?}"

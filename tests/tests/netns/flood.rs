@@ -19,19 +19,19 @@ const NOWHERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const BURST: u32 = 20_000;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Bursts of one measurement.
-const BURSTS: u32 = 8;
-const ROUNDS: usize = 5;
+const BURSTS: u32 = 5;
+const ROUNDS: usize = 3;
 
 /// Short timers: a neighbour that is not heard for [`TIMEOUT`] is lost.
 const RIP: &str = "
 [rip]
-update = \"2s\"
-timeout = \"6s\"
+update = \"1s\"
+timeout = \"4s\"
 garbage = \"4s\"
 interfaces = [\"RIP\"]
 redistribute = [\"connected\"]
 ";
-const TIMEOUT: Duration = Duration::from_secs(6);
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What the neighbour tells.
 const LEARNT: &str = "192.168.9.0/24";

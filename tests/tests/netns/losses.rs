@@ -284,15 +284,17 @@ fn losses_in_the_middle_of_a_bulk_are_accounted_for() {
         let [small, large] = floods.map(Flood::stop);
         let (small, large) = (small?, large?);
         mixed?;
-        let delivered = || Ok(sink.count()?.arrived());
-        let account = balance(&router, &[&star.a], before, small + large, delivered)?;
+        let account = wait_for(SHORT, "books that balance", || {
+            let account = Account::of(&router, &[&star.a])? - before;
+            // Two CPUs that send by one veth race for its own count of what it
+            // loses, so only what has reached the router is certain.
+            account.check(account.injected(), sink.count()?.arrived())?;
+            ensure!(account.injected() <= small + large, "{account:?}");
+            Ok(account)
+        })?;
         crate::show(&format!(
             "{small} small and {large} large frames: {account:?}"
         ));
-        ensure!(
-            account.tx_drop + account.lost_before >= large,
-            "{account:?}"
-        );
         Ok(())
     });
 }
