@@ -1,15 +1,17 @@
 //! The real daemon between network namespaces. One binary, since linking one a
 //! file would take longer than the tests.
 
+mod accounts;
 mod bad_input;
 mod configured;
+mod flood;
 mod foreign_routes;
 mod forwarding;
 mod invariant;
 mod lab_itself;
 mod latency;
 mod lifecycle;
-mod load;
+mod losses;
 mod traffic;
 
 /// Attached by the driver, as the labs' links are made for.
