@@ -224,6 +224,10 @@ pub struct TxFilter {
     /// Ids of our DEVMAPs (plain and frags): redirects through any other map
     /// are not ours.
     pub devmap_ids: [u32; 2],
+    /// `jiffies >> 8` at the last loss; written by the program.
+    pub last_loss: u32,
+    /// Explicit padding.
+    pub reserved: u32,
 }
 
 /// Where the routes are: the constant [`global::ENGINE`], fixed at load, so that
@@ -300,7 +304,7 @@ const _: () = {
     assert!(size_of::<Meta>() == 32);
     assert!(size_of::<Event>() == 40);
     assert!(size_of::<FlowKey>() == 8);
-    assert!(size_of::<TxFilter>() == 24);
+    assert!(size_of::<TxFilter>() == 32);
     assert!(Reason::ALL.len() <= Reason::ROW);
     assert!(OWN_FILTER_WORDS * 32 == 1 << 16);
     assert!(PORT_SLOTS.is_power_of_two() && MAX_PORTS.is_power_of_two());

@@ -124,7 +124,8 @@ reasons! {
     TxError = 37, "tx-error", Transmit;
     /// The egress driver dropped the frame (`xdp_devmap_xmit`).
     TxDrop = 38, "tx-drop", Transmit;
-    /// The egress driver took the frame (`xdp_devmap_xmit`); native mode only.
+    /// The egress driver took the frame (`xdp_devmap_xmit`). Counted only for
+    /// half a minute after a loss, as evidence of whether the port loses all.
     TxSent = 39, "tx-sent", Transmit;
 
     /// The route table is full: the kernel, which has all routes, forwards.

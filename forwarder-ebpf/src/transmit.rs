@@ -7,6 +7,7 @@
 //! field offsets come from this kernel's BTF (map `TX_FILTER`).
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::programs::BtfTracePointContext;
 use forwarder_common::abi::{MAX_PORTS, PORT_SLOTS, TxFilter};
 use forwarder_common::reason::Reason;
@@ -26,17 +27,26 @@ pub fn redirect_refused(ctx: &BtfTracePointContext) {
     // The index into our DEVMAPs is the port's dense number.
     let number: u32 = ctx.arg(6);
     add(number, Reason::TxError, 1);
+    lost();
 }
 
+/// How long after a loss, in units of 256 jiffies, what is sent is counted too:
+/// longer than the longest wait between two attempts on a failing port.
+const WATCHED: u32 = 128;
+
 /// `xdp_devmap_xmit(from_dev, to_dev, sent, drops, err)`, once for up to 16
-/// frames. What was sent is counted too: a port that only loses frames is one
-/// that cannot take them.
+/// frames of any router on the machine, so it ends early when nothing was lost.
+/// For a while after a loss what is sent is counted as well: a port that only
+/// loses frames is one that cannot take them.
 #[inline(always)]
 pub fn device_transmitted(ctx: &BtfTracePointContext) {
     let Some(filter) = maps::TX_FILTER.get(0) else {
         return;
     };
     let (sent, drops): (i32, i32) = (ctx.arg(2), ctx.arg(3));
+    if drops <= 0 && now().wrapping_sub(filter.last_loss) > WATCHED {
+        return;
+    }
     let Some(number) = port_of(ctx.arg(1), filter) else {
         return;
     };
@@ -45,7 +55,24 @@ pub fn device_transmitted(ctx: &BtfTracePointContext) {
     }
     if drops > 0 {
         add(number, Reason::TxDrop, drops as u64);
+        lost();
     }
+}
+
+/// Notes that one of our ports has lost a frame.
+#[inline(always)]
+fn lost() {
+    if let Some(filter) = maps::TX_FILTER.get_ptr_mut(0) {
+        // SAFETY: a map value; one aligned word that any CPU may store.
+        unsafe { core::ptr::write_volatile(&raw mut (*filter).last_loss, now()) };
+    }
+}
+
+/// A coarse clock that costs one load.
+#[inline(always)]
+fn now() -> u32 {
+    // SAFETY: no preconditions.
+    (unsafe { bpf_jiffies64() } >> 8) as u32
 }
 
 /// The dense number of a device, if it is a port of ours in our namespace.

@@ -20,6 +20,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(64);
 /// Fewer losses than this in a period are no verdict.
 const EVIDENCE: u64 = 4;
+/// So many periods in a row are one. What is sent is counted from the first
+/// loss on, so the first period says nothing of what was sent before it.
+const STRIKES: u8 = 2;
 
 #[derive(Debug, Default)]
 struct Record {
@@ -29,6 +32,8 @@ struct Record {
     retry_at: Option<Instant>,
     /// The wait after the next failure; zero = none yet.
     wait: Duration,
+    /// Periods in a row in which frames were lost and none was sent.
+    strikes: u8,
 }
 
 /// What to do with a port.
@@ -69,24 +74,26 @@ impl Feedback {
 
 impl Record {
     fn judge(&mut self, now: Instant, sent: u64, lost: u64) -> Option<Verdict> {
-        match self.retry_at {
-            Some(retry_at) if now >= retry_at => {
-                self.retry_at = None;
-                Some(Verdict::TryAgain)
-            }
-            Some(_) => None,
-            None if sent == 0 && lost >= EVIDENCE => {
-                self.wait = (self.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT);
-                self.retry_at = Some(now + self.wait);
-                Some(Verdict::Failing)
-            }
-            None => {
-                if sent > 0 {
-                    self.wait = Duration::ZERO;
-                }
-                None
-            }
+        if let Some(retry_at) = self.retry_at {
+            return (now >= retry_at).then(|| self.try_again());
         }
+        if sent > 0 {
+            (self.wait, self.strikes) = (Duration::ZERO, 0);
+        } else if lost >= EVIDENCE {
+            self.strikes += 1;
+        }
+        (self.strikes >= STRIKES).then(|| self.fail(now))
+    }
+
+    fn fail(&mut self, now: Instant) -> Verdict {
+        self.wait = (self.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT);
+        self.retry_at = Some(now + self.wait);
+        Verdict::Failing
+    }
+
+    fn try_again(&mut self) -> Verdict {
+        (self.retry_at, self.strikes) = (None, 0);
+        Verdict::TryAgain
     }
 }
 
@@ -112,6 +119,23 @@ mod tests {
         );
         assert_eq!(
             feedback.sample(Instant::from_secs(2), PORT, &row(11, 900)),
+            None
+        );
+    }
+
+    #[test]
+    fn one_period_of_losses_is_no_verdict() {
+        let mut feedback = Feedback::default();
+        assert_eq!(
+            feedback.sample(Instant::from_secs(1), PORT, &row(0, 90)),
+            None
+        );
+        assert_eq!(
+            feedback.sample(Instant::from_secs(2), PORT, &row(70, 95)),
+            None
+        );
+        assert_eq!(
+            feedback.sample(Instant::from_secs(3), PORT, &row(70, 99)),
             None
         );
     }

@@ -187,6 +187,7 @@ impl Object {
                 self.map_id(map::TX_PORTS)?,
                 self.map_id(map::TX_PORTS_FRAGS)?,
             ],
+            ..TxFilter::default()
         };
         let map = self
             .ebpf

@@ -47,10 +47,10 @@ pub(super) struct Throughput {
     pub(super) damaged: u64,
     /// Every hop has taken one from the TTL.
     pub(super) right_ttl: bool,
-    /// Frames a second by the wall clock, median of the rounds.
+    /// Frames in a second of CPU time, median of the rounds.
     pub(super) pps: f64,
-    /// CPU time a frame takes from generator to sink, median of the rounds.
-    pub(super) ns_per_frame: f64,
+    /// Frames in a second by the wall clock, likewise.
+    pub(super) wall_pps: f64,
 }
 
 /// One cut of the link.
@@ -66,6 +66,11 @@ impl Throughput {
             return 0.0;
         }
         self.delivered as f64 / self.sent as f64
+    }
+
+    /// CPU time of a frame, from generator to sink.
+    fn nanoseconds(&self) -> f64 {
+        1e9 / self.pps
     }
 
     /// What is wrong with it.
@@ -121,7 +126,8 @@ impl Results {
     /// The object that `--json` prints. A value is `null` where the demo did
     /// not get so far.
     ///
-    /// `frames_sent` is for each of the two ways; `outage_ms` is the median of
+    /// `frames_sent` is for each of the two ways; the rates are those of one
+    /// CPU, by the time the runs had it; `outage_ms` is the median of
     /// the cuts, of carrier loss or admin down whichever is longer, and
     /// `lost_datagrams` what that cut has lost.
     pub fn json(&self) -> Value {
@@ -189,8 +195,10 @@ impl Results {
     fn rates(&self, text: &mut String) {
         for way in [&self.xdp, &self.kernel].into_iter().flatten() {
             let rate = format!(
-                "{:.2} million frames a second; {} of {} delivered ({:.3} %)",
+                "{:.2} million frames a second of CPU time ({:.2} by the clock); \
+                 {} of {} delivered ({:.3} %)",
                 way.pps / 1e6,
+                way.wall_pps / 1e6,
                 way.delivered,
                 way.sent,
                 way.share() * 100.0
@@ -211,7 +219,7 @@ impl Results {
         let ways = self.limits.iter().chain(&self.xdp).chain(&self.kernel);
         let _ = writeln!(text, "  where the time goes, CPU time for each frame:");
         for way in ways {
-            let hop = (way.ns_per_frame - hosts.ns_per_frame) / f64::from(way.hops.max(1));
+            let hop = (way.nanoseconds() - hosts.nanoseconds()) / f64::from(way.hops.max(1));
             let hop = match way.hops {
                 0 => String::new(),
                 _ => format!(", {hop:.0} ns a hop"),
@@ -221,7 +229,7 @@ impl Results {
                 "kernel" => "two hops through the kernel's ip_forward",
                 name => name,
             };
-            let _ = writeln!(text, "    {name:<42} {:>4.0} ns{hop}", way.ns_per_frame);
+            let _ = writeln!(text, "    {name:<42} {:>4.0} ns{hop}", way.nanoseconds());
         }
     }
 }

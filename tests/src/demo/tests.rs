@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::converge::{line, parse_ping};
 use super::results::{Cut, Ping, Results, Throughput, median};
-use super::topology::parse_mac;
 
 fn way(name: &'static str, pps: f64) -> Throughput {
     Throughput {
@@ -15,7 +14,7 @@ fn way(name: &'static str, pps: f64) -> Throughput {
         damaged: 0,
         right_ttl: true,
         pps,
-        ns_per_frame: 1e9 / pps,
+        wall_pps: pps,
     }
 }
 
@@ -110,19 +109,6 @@ fn ping_is_read_from_its_statistics() {
                 20 packets transmitted, 19 received, 5% packet loss, time 975ms\n";
     assert_eq!(parse_ping(text), Some(Ping { sent: 20, lost: 1 }));
     assert_eq!(parse_ping("ping: connect: Network is unreachable"), None);
-}
-
-#[test]
-fn mac_is_six_bytes_of_hex() {
-    assert_eq!(parse_mac("02:00:00:00:00:ff"), Some([2, 0, 0, 0, 0, 255]));
-    for wrong in [
-        "",
-        "02:00:00:00:00",
-        "02:00:00:00:00:00:00",
-        "02:00:00:00:00:zz",
-    ] {
-        assert_eq!(parse_mac(wrong), None, "{wrong}");
-    }
 }
 
 #[test]

@@ -11,8 +11,6 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use anyhow::Context as _;
-
 use crate::lab::{Lab, Namespace, Router, RouterOptions, end};
 
 /// hostA's address.
@@ -150,19 +148,4 @@ impl Routers {
     pub(super) fn all(&self) -> [&Router; 3] {
         [&self.r1, &self.r2, &self.r3]
     }
-}
-
-/// An interface's MAC address as bytes.
-pub(super) fn mac(namespace: &Namespace, interface: &str) -> anyhow::Result<[u8; 6]> {
-    let text = namespace.mac(interface)?;
-    parse_mac(&text).with_context(|| format!("{interface} has the MAC address {text}"))
-}
-
-pub(super) fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let mut bytes = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut bytes {
-        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
-    }
-    parts.next().is_none().then_some(bytes)
 }

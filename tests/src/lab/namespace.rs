@@ -171,6 +171,25 @@ impl Namespace {
             .context("an interface without a MAC address")?;
         Ok(mac.to_owned())
     }
+
+    /// An interface's MAC address as it lies in a frame.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub fn mac_bytes(&self, interface: &str) -> anyhow::Result<[u8; 6]> {
+        let text = self.mac(interface)?;
+        parse_mac(&text).with_context(|| format!("{interface} has the MAC address {text}"))
+    }
+}
+
+/// Six bytes of hex between colons.
+pub(super) fn parse_mac(text: &str) -> Option<[u8; 6]> {
+    let mut bytes = [0; 6];
+    let mut parts = text.split(':');
+    for byte in &mut bytes {
+        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+    }
+    parts.next().is_none().then_some(bytes)
 }
 
 /// Runs a command to its end and returns stdout.

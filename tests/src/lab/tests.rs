@@ -73,3 +73,19 @@ fn a_wait_that_fails_repeats_what_it_saw_last() {
         "{message}"
     );
 }
+
+#[test]
+fn mac_is_six_bytes_of_hex() {
+    assert_eq!(
+        super::namespace::parse_mac("02:00:00:00:00:ff"),
+        Some([2, 0, 0, 0, 0, 255])
+    );
+    for wrong in [
+        "",
+        "02:00:00:00:00",
+        "02:00:00:00:00:00:00",
+        "02:00:00:00:00:zz",
+    ] {
+        assert_eq!(super::namespace::parse_mac(wrong), None, "{wrong}");
+    }
+}

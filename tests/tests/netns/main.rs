@@ -10,6 +10,7 @@ mod lab_itself;
 mod latency;
 mod lifecycle;
 mod load;
+mod traffic;
 
 /// Attached by the driver, as the labs' links are made for.
 const NATIVE: &str = "[dataplane]\nattach = \"native\"\n";

@@ -12,6 +12,8 @@ use crate::shell;
 
 /// The one set of versions that works together with aya-ebpf 0.2 and LLVM 22.
 const BPF_LINKER: &str = "0.13.0";
+/// The test runner that `.config/nextest.toml` was written for.
+const NEXTEST: &str = "0.9.143";
 const LLVM: &str = "/usr/lib/llvm-22";
 /// Rustup's name for Debian's compiler; forwarder/build.rs asks for it.
 pub(super) const TOOLCHAIN: &str = "debian-web";
@@ -88,7 +90,7 @@ impl Tool {
             Tool::Toolchain => {
                 shell::run(shell::command("rustup").args(["toolchain", "link", TOOLCHAIN, "/usr"]))
             }
-            Tool::Nextest => shell::run(cargo_install().args(["--locked", "cargo-nextest"])),
+            Tool::Nextest => install_nextest(),
             Tool::Clippy => component("clippy", "rust-web-clippy"),
             Tool::Rustfmt => component("rustfmt", "rustfmt-web"),
             Tool::ProtocolName => write_protocol_name(),
@@ -208,6 +210,24 @@ fn install_bpf_linker() -> anyhow::Result<()> {
     install.env("LLVM_PREFIX", LLVM).env("PATH", path);
     install.args(["bpf-linker", "--version", BPF_LINKER, "--force"]);
     shell::run(install.args(["--no-default-features", "--features", "llvm-22"]))
+}
+
+/// Without updating itself over the network and without tracing probes, and
+/// hardly optimised: it is compiled in a third of the time, and spends its own
+/// waiting for tests.
+fn install_nextest() -> anyhow::Result<()> {
+    let mut install = cargo_install();
+    install
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    install.args([
+        "--locked",
+        "cargo-nextest",
+        "--version",
+        NEXTEST,
+        "--no-default-features",
+    ]);
+    shell::run(&mut install)
 }
 
 fn write_protocol_name() -> anyhow::Result<()> {

@@ -53,8 +53,8 @@ impl Chain {
 
     fn generator(&self, destinations: &[Ipv4Addr], port: u16) -> anyhow::Result<Generator> {
         let flow = Flow {
-            source_mac: mac(&self.host, "eth0")?,
-            destination_mac: mac(&self.router, "left")?,
+            source_mac: self.host.mac_bytes("eth0")?,
+            destination_mac: self.router.mac_bytes("left")?,
             source: Ipv4Addr::new(10, 0, 1, 2),
             destinations: destinations.to_vec(),
             source_port: PORT,
@@ -67,15 +67,6 @@ impl Chain {
 }
 
 const SINK: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-
-fn mac(namespace: &Namespace, interface: &str) -> anyhow::Result<[u8; 6]> {
-    let text = namespace.mac(interface)?;
-    let bytes: Vec<u8> = text
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16))
-        .collect::<Result<_, _>>()?;
-    Ok(bytes.as_slice().try_into()?)
-}
 
 #[test]
 fn every_frame_of_a_paced_run_arrives_through_the_kernel() {
@@ -103,7 +94,10 @@ fn every_frame_of_a_paced_run_arrives_through_the_kernel() {
 fn relay_forwards_every_frame_with_a_valid_checksum() {
     lab::test("traffic-relay", |lab| {
         let chain = Chain::new(lab)?;
-        let (source, destination) = (mac(&chain.router, "right")?, mac(&chain.sink, "eth0")?);
+        let (source, destination) = (
+            chain.router.mac_bytes("right")?,
+            chain.sink.mac_bytes("eth0")?,
+        );
         let attach = || Relay::attach("left", "right", source, destination, XdpMode::Driver);
         let _relay = chain.router.enter(|| Ok(attach()?))?;
         let sink = chain.attach_sink()?;
