@@ -80,7 +80,8 @@ impl Account {
             self.forwarded == delivered + self.tx_error + self.tx_drop,
             "{delivered} delivered: {self:?}"
         );
-        ensure!(self.tx_sent == delivered, "{delivered} delivered: {self:?}");
+        // Counted only for a while after a loss: never more than arrived.
+        ensure!(self.tx_sent <= delivered, "{delivered} delivered: {self:?}");
         Ok(())
     }
 }
