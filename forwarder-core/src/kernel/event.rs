@@ -144,7 +144,7 @@ pub enum DataplaneEvent {
 }
 
 /// Kernel features in force that forwarding past the kernel would skip
-/// (DESIGN: "what the operator configured is not bypassed").
+/// behind the back of the operator who configured it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Constraints {
     /// nftables or iptables rules in prerouting, forward or postrouting; the

@@ -93,6 +93,14 @@ pub(super) fn attach(
     }
 }
 
+/// Takes one program of the object off its port; the object's maps stay.
+pub(super) fn detach(ebpf: &mut Ebpf, name: &'static str) -> Result<(), BenchError> {
+    let program = ebpf.program_mut(name).ok_or(BenchError::Missing(name))?;
+    <&mut Xdp>::try_from(program)
+        .and_then(Xdp::unload)
+        .map_err(|source| BenchError::Program { name, source })
+}
+
 /// Loads one program of the object.
 pub(super) fn load<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, BenchError> {
     let program = ebpf.program_mut(name).ok_or(BenchError::Missing(name))?;

@@ -7,7 +7,7 @@ use aya::programs::XdpMode;
 use aya::{Ebpf, EbpfLoader};
 use forwarder_common::bench as abi;
 
-use super::attach::attach;
+use super::attach::{attach, detach};
 use super::{BenchError, OBJECT};
 
 /// A port that counts the datagrams to one UDP port and drops them. All other
@@ -61,6 +61,12 @@ impl Sink {
             total += rows.get(&cpu, 0).map_err(error)?;
         }
         Ok(total)
+    }
+
+    /// Detaches, then counts: nothing is added to the answer afterwards.
+    pub fn finish(mut self) -> Result<Count, BenchError> {
+        detach(&mut self.ebpf, abi::program::SINK)?;
+        self.count()
     }
 
     /// The counts of each CPU, which a generator may watch.
