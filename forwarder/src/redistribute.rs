@@ -163,7 +163,7 @@ fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Opti
     if prefix == Ipv4Net::default() && rip.default_originate {
         return Some((Metric::ONE, 0, None));
     }
-    let route = route.filter(|route| route.kind == RouteType::Unicast)?;
+    let route = route.filter(|route| is_announced(route))?;
     let source = match route.source {
         Source::Connected => RedistributeSource::Connected,
         Source::Static => RedistributeSource::Static,
@@ -180,4 +180,79 @@ fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Opti
         _ => None,
     };
     Some((metric, tag, next_hop))
+}
+
+/// Unicast routes; and of the operator's own also those that drop, which are how
+/// an aggregate is announced.
+fn is_announced(route: &Route<Ipv4>) -> bool {
+    match route.kind {
+        RouteType::Unicast => true,
+        RouteType::Blackhole | RouteType::Unreachable | RouteType::Prohibit => {
+            route.source == Source::Static
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forwarder_core::config::Config;
+    use forwarder_core::net::Ifindex;
+    use forwarder_core::route::{Distance, Nexthop};
+
+    use super::*;
+
+    const RULES: &str = "[rip]\ninterfaces = [\"eth0\"]\n\
+        redistribute = [\"connected\", { source = \"static\", metric = 3, tag = 7 }]\n";
+
+    fn rip(text: &str) -> Rip {
+        let config = Config::parse("test", text).expect("a valid configuration");
+        config.rip.expect("a table [rip]")
+    }
+
+    fn route(source: Source, kind: RouteType) -> Route<Ipv4> {
+        Route {
+            kind,
+            nexthops: vec![Nexthop::via([192, 0, 2, 1].into(), Ifindex(2))],
+            source,
+            distance: Distance(1),
+            metric: 0,
+            tag: 0,
+            mtu: None,
+            kernel_metric: None,
+            preferred_source: None,
+        }
+    }
+
+    fn announced(source: Source, kind: RouteType) -> Option<(u8, u16)> {
+        let prefix = Ipv4Net::new([198, 51, 100, 0].into(), 24).expect("a prefix");
+        let told = announcement(&rip(RULES), prefix, Some(&route(source, kind)));
+        told.map(|(metric, tag, _)| (metric.get(), tag))
+    }
+
+    #[test]
+    fn a_source_is_announced_by_its_rule_or_not_at_all() {
+        let unicast = RouteType::Unicast;
+        assert_eq!(announced(Source::Static, unicast), Some((3, 7)));
+        assert!(announced(Source::Connected, unicast).is_some());
+        assert_eq!(announced(Source::Kernel(186), unicast), None);
+        assert_eq!(announced(Source::Rip, unicast), None);
+    }
+
+    #[test]
+    fn an_aggregate_that_drops_is_announced_where_it_is_the_operators_own() {
+        assert_eq!(
+            announced(Source::Static, RouteType::Blackhole),
+            Some((3, 7))
+        );
+        assert_eq!(announced(Source::Connected, RouteType::Blackhole), None);
+        assert_eq!(announced(Source::Static, RouteType::KernelOnly), None);
+    }
+
+    #[test]
+    fn the_default_route_is_originated_without_one_in_the_table() {
+        let originates = rip("[rip]\ninterfaces = [\"eth0\"]\ndefault-originate = true\n");
+        let told = announcement(&originates, Ipv4Net::default(), None);
+        assert_eq!(told, Some((Metric::ONE, 0, None)));
+    }
 }
