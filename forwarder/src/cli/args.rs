@@ -38,7 +38,7 @@ pub struct Arguments {
     )]
     pub run_dir: PathBuf,
 
-    /// Base directory of BPF objects; on a bpffs.
+    /// Base directory of BPF objects, on a bpffs; nothing is pinned there yet.
     #[arg(
         long,
         global = true,
@@ -47,7 +47,7 @@ pub struct Arguments {
     )]
     pub bpf_dir: PathBuf,
 
-    /// Base directory of what outlives a reboot.
+    /// Base directory of what outlives a reboot; nothing is kept there yet.
     #[arg(
         long,
         global = true,
