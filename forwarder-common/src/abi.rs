@@ -8,7 +8,7 @@ use crate::reason::Reason;
 
 /// Version of everything in this file. Stored in map `META`; a daemon adopts
 /// pinned maps only when it is equal.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Ports (attached or egress) that the tables hold.
 pub const MAX_PORTS: u32 = 256;
@@ -16,12 +16,30 @@ pub const MAX_PORTS: u32 = 256;
 /// more than ports, so that two ports rarely want one slot; if they do, the
 /// second is refused with the reason shown.
 pub const PORT_SLOTS: u32 = 4096;
-/// Next-hop ids: one for each distinct way out, host routes included.
+/// Next-hop ids: one for each distinct way out, host routes included. The
+/// first [`Reason::ROW`] are the reasons' own, for both families; IPv4 has the
+/// ids up to [`FIRST_ID6`], IPv6 those from there to [`FIRST_COUNTED`].
 pub const MAX_NEXTHOPS: u32 = 1 << 18;
-/// Adjacencies: one for each (port, gateway) pair in use.
+/// First id of IPv6.
+pub const FIRST_ID6: u32 = 1 << 17;
+/// Routes that are counted each by itself, over both families: the first half
+/// of them IPv4's.
+pub const MAX_COUNTED: u32 = 4096;
+/// Ids from here on are counted: `ROUTE_COUNTERS[id - FIRST_COUNTED]`.
+pub const FIRST_COUNTED: u32 = MAX_NEXTHOPS - MAX_COUNTED;
+/// Adjacencies: one for each (port, gateway) pair in use. The first half is
+/// IPv4's.
 pub const MAX_ADJACENCIES: u32 = 1 << 17;
-/// Our own IPv4 addresses (exact set behind [`OWN_FILTER_WORDS`]).
+/// Groups of next hops (ECMP). The first half is IPv4's.
+pub const MAX_GROUPS: u32 = 4096;
+/// Buckets of a group: a power of two, the hash of a flow picks one.
+pub const GROUP_BUCKETS: usize = 256;
+/// Interfaces of a group that the reverse-path check knows of.
+pub const GROUP_LINKS: usize = 8;
+/// Our own addresses of one family (exact sets behind [`OWN_FILTER_WORDS`]).
 pub const MAX_OWN: u32 = 16384;
+/// VLAN sub-interfaces that are ports.
+pub const MAX_VLANS: u32 = 4096;
 /// Words of the one-hash filter in front of the own-address set.
 pub const OWN_FILTER_WORDS: usize = 2048;
 
@@ -38,15 +56,89 @@ pub struct Port {
     pub mac: [u8; 6],
     /// `PORT_*` bits.
     pub flags: u16,
-    /// 0, or the [`Reason`] for which everything received here goes up.
-    pub up_reason: u32,
+    /// 0, or the [`Reason`] for which all IPv4 received here goes up.
+    pub up_reason4: u16,
+    /// Likewise for IPv6.
+    pub up_reason6: u16,
+    /// Number of the port whose DEVMAP entry frames leave by: its own, or that
+    /// of the device below a VLAN sub-interface.
+    pub tx: u32,
+    /// Tags that frames leaving here get, see [`Tags`].
+    pub tags: u32,
     /// Room to grow without an ABI change of the size.
-    pub reserved: [u32; 3],
+    pub reserved: u32,
 }
 
 /// `send_redirects` is on: a frame that leaves by the port it came in on, to an
 /// on-link source's own network, is due an ICMP redirect once a second and flow.
 pub const PORT_SEND_REDIRECTS: u16 = 1;
+/// Reverse-path check of IPv4, strict (RFC 3704 §2.2): the way back to the
+/// source leaves by this port.
+pub const PORT_RP4_STRICT: u16 = 2;
+/// Loose (RFC 3704 §2.4): there is a way back.
+pub const PORT_RP4_LOOSE: u16 = 4;
+/// [`PORT_RP4_STRICT`] for IPv6.
+pub const PORT_RP6_STRICT: u16 = 8;
+/// [`PORT_RP4_LOOSE`] for IPv6.
+pub const PORT_RP6_LOOSE: u16 = 16;
+/// The device has VLAN sub-interfaces that are ports: map `VLAN_PORTS`.
+pub const PORT_VLANS: u16 = 32;
+
+/// The VLAN tags between the MAC addresses and the IP header, in one word:
+/// bits 0..12 the outer VLAN id, bit 12 set for an outer 802.1ad tag, bits
+/// 16..28 and bit 28 the same of the inner tag, bits 30..32 how many tags.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Tags(pub u32);
+
+impl Tags {
+    /// No tag.
+    pub const NONE: Tags = Tags(0);
+    /// Set where a tag is 802.1ad (TPID 0x88a8) rather than 802.1Q (0x8100).
+    pub const AD: u32 = 1 << 12;
+
+    /// One tag; `ad` = 802.1ad.
+    pub const fn one(vid: u16, ad: bool) -> Tags {
+        Tags((1 << 30) | Self::tag(vid, ad))
+    }
+
+    /// An outer and an inner tag.
+    pub const fn two(outer: (u16, bool), inner: (u16, bool)) -> Tags {
+        let (outer, inner) = (Self::tag(outer.0, outer.1), Self::tag(inner.0, inner.1));
+        Tags((2 << 30) | (inner << 16) | outer)
+    }
+
+    const fn tag(vid: u16, ad: bool) -> u32 {
+        (vid as u32 & 0xfff) | if ad { Self::AD } else { 0 }
+    }
+
+    /// How many tags: 0, 1 or 2.
+    #[inline(always)]
+    pub const fn count(self) -> u32 {
+        self.0 >> 30
+    }
+
+    /// The outer tag: VLAN id, and [`Tags::AD`].
+    #[inline(always)]
+    pub const fn outer(self) -> u32 {
+        self.0 & 0x1fff
+    }
+
+    /// The inner tag, likewise.
+    #[inline(always)]
+    pub const fn inner(self) -> u32 {
+        (self.0 >> 16) & 0x1fff
+    }
+}
+
+/// Key of the map `VLAN_PORTS`: which sub-interface tagged frames belong to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VlanKey {
+    /// The device that received the frame.
+    pub parent: u32,
+    /// [`Tags`] of the frame.
+    pub tags: u32,
+}
 
 /// What to do with a packet that matched a route: the word `NEXTHOP[id]`,
 /// {kind: 4 bits, slot: 28 bits}. One aligned store changes it for every
@@ -65,7 +157,15 @@ pub enum NexthopKind {
     /// Hand up for the kernel to resolve the neighbour, and tell the daemon.
     /// Slot is the egress port's dense number.
     Resolve = 4,
+    /// One of several: the flow's hash picks a bucket of `GROUP[slot]`, which
+    /// holds a next-hop id.
+    Group = 5,
 }
+
+/// Set in the kind of a next-hop word whose id is counted by itself
+/// ([`FIRST_COUNTED`]). A bit of the kind, so that what is not counted pays
+/// nothing: the program's first comparison is with the plain kind.
+pub const KIND_COUNTED: u32 = 8;
 
 /// Packs a next-hop word.
 pub const fn nexthop_word(kind: NexthopKind, slot: u32) -> u32 {
@@ -100,8 +200,8 @@ pub struct Adjacency {
     /// Written by the program: `jiffies >> 8` at the last packet, so that the
     /// daemon can tell which neighbours are in use. Stored only when different.
     pub used: u32,
-    /// Keeps the size a power of two.
-    pub reserved: u32,
+    /// [`Tags`] that the frame leaves with.
+    pub tags: u32,
 }
 
 /// Packets and bytes counted under one reason at one port on one CPU.
@@ -165,6 +265,14 @@ impl Default for OwnFilter {
     }
 }
 
+/// The word of an IPv6 address that [`own_hash`] takes.
+#[inline(always)]
+pub const fn own_fold(address_be: [u32; 4]) -> u32 {
+    // Not a plain XOR of all: an address whose halves repeat would become 0.
+    (address_be[0] ^ address_be[1].rotate_left(9))
+        ^ (address_be[2].rotate_left(17) ^ address_be[3].rotate_left(25))
+}
+
 /// The filter bit of an address (network byte order as loaded from the frame,
 /// i.e. `u32::from_ne_bytes(octets)`): (word, bit).
 #[inline(always)]
@@ -192,6 +300,10 @@ pub struct Event {
     pub reason: u32,
     /// Ingress ifindex.
     pub ifindex: u32,
+    /// 4 or 6; 0 where the frame was dropped before its addresses were read.
+    pub family: u32,
+    /// Bytes of the frame.
+    pub length: u32,
     /// Destination, network order; an IPv4 address is in the first word.
     pub destination_be: [u32; 4],
     /// Source, likewise.
@@ -199,13 +311,14 @@ pub struct Event {
 }
 
 /// Key of the map `REDIRECTED`: flows for which an ICMP redirect was let through.
+/// Addresses as in [`Event`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowKey {
     /// Source, network order.
-    pub source_be: u32,
+    pub source_be: [u32; 4],
     /// Destination, network order.
-    pub destination_be: u32,
+    pub destination_be: [u32; 4],
 }
 
 /// What the transmit tracepoints need to know of this kernel and this daemon:
@@ -233,16 +346,21 @@ pub struct TxFilter {
 /// Where the routes are: the constant [`global::ENGINE`], fixed at load, so that
 /// the verifier drops the code of the other.
 pub mod engine {
-    /// Map `ROUTES4`.
+    /// Maps `ROUTES4`, `ROUTES6`.
     pub const LPM_TRIE: u32 = 0;
-    /// Map `ROWS4`.
+    /// Maps `ROWS4`, `ROWS6`.
     pub const MULTIBIT: u32 = 1;
+    /// The kernel's own tables, by `bpf_fib_lookup`.
+    pub const KERNEL: u32 = 2;
 }
 
 /// Names of the constants that are set at load, as in the object file.
 pub mod global {
     /// One of [`super::engine`].
     pub const ENGINE: &str = "ENGINE";
+    /// Seed of the flow hash, of this router alone: routers in a row that hash
+    /// alike would use one path of several each.
+    pub const SEED: &str = "SEED";
 }
 
 /// Names of the maps, as in the object file.
@@ -251,6 +369,21 @@ pub mod map {
     pub const ROUTES4: &str = "ROUTES4";
     /// ARRAY, mapped by the daemon, rows of the trie of [`crate::trie`].
     pub const ROWS4: &str = "ROWS4";
+    /// LPM_TRIE, IPv6 prefix → next-hop id.
+    pub const ROUTES6: &str = "ROUTES6";
+    /// As [`ROWS4`], for IPv6.
+    pub const ROWS6: &str = "ROWS6";
+    /// ARRAY, slot → `[u32; GROUP_BUCKETS]`, next-hop ids.
+    pub const GROUP: &str = "GROUP";
+    /// ARRAY, slot → `[u32; GROUP_LINKS]`, the ifindexes a group leaves by, 0 =
+    /// no more; all full = there may be others.
+    pub const GROUP_LINKS: &str = "GROUP_LINKS";
+    /// PERCPU_ARRAY, next-hop id − `FIRST_COUNTED` → `Counter`.
+    pub const ROUTE_COUNTERS: &str = "ROUTE_COUNTERS";
+    /// HASH, `VlanKey` → `Port`.
+    pub const VLAN_PORTS: &str = "VLAN_PORTS";
+    /// HASH, own IPv6 address (network order) → 1.
+    pub const OWN6: &str = "OWN6";
     /// ARRAY, next-hop id → word.
     pub const NEXTHOP: &str = "NEXTHOP";
     /// ARRAY, slot → `Adjacency`.
@@ -302,8 +435,9 @@ const _: () = {
     assert!(size_of::<PuntState>() == 8);
     assert!(size_of::<OwnFilter>() == 4 * OWN_FILTER_WORDS);
     assert!(size_of::<Meta>() == 32);
-    assert!(size_of::<Event>() == 40);
-    assert!(size_of::<FlowKey>() == 8);
+    assert!(size_of::<Event>() == 48);
+    assert!(size_of::<FlowKey>() == 32);
+    assert!(size_of::<VlanKey>() == 8);
     assert!(size_of::<TxFilter>() == 32);
     assert!(Reason::ALL.len() <= Reason::ROW);
     assert!(OWN_FILTER_WORDS * 32 == 1 << 16);
@@ -326,6 +460,6 @@ mod pod {
 
     pod!(
         Port, Adjacency, Counter, CounterRow, PuntLimit, PuntState, OwnFilter, Meta, Event,
-        FlowKey, TxFilter,
+        FlowKey, TxFilter, VlanKey,
     );
 }

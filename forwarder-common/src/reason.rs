@@ -130,6 +130,11 @@ reasons! {
 
     /// The route table is full: the kernel, which has all routes, forwards.
     TableFull = 40, "table-full", Up;
+    /// The reverse-path check: no way back to the source (loose), or not by the
+    /// port it came in on (strict).
+    ReversePath = 41, "reverse-path", Dropped;
+    /// A VLAN tag could not be put on or taken off the frame.
+    NoHeadroom = 42, "no-headroom", Up;
 }
 
 impl Reason {

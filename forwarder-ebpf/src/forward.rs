@@ -51,8 +51,12 @@ fn decide<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
     if let Err(reason) = parse::link_layer(ctx, port) {
         return not_ours::<FRAGS>(ctx, row, reason);
     }
-    if port.up_reason != 0 {
-        return verdict::up(row, port.up_reason, parse::frame_len::<FRAGS>(ctx));
+    if port.up_reason4 != 0 {
+        return verdict::up(
+            row,
+            u32::from(port.up_reason4),
+            parse::frame_len::<FRAGS>(ctx),
+        );
     }
     let packet = match parse::ipv4::<FRAGS>(ctx) {
         Ok(packet) => packet,
@@ -227,8 +231,8 @@ fn redirect_due(port: &Port, packet: &Packet) -> bool {
         return false;
     }
     let key = FlowKey {
-        source_be: packet.source_be,
-        destination_be: packet.destination_be,
+        source_be: [packet.source_be, 0, 0, 0],
+        destination_be: [packet.destination_be, 0, 0, 0],
     };
     // SAFETY: no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };

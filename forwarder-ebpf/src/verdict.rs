@@ -102,6 +102,8 @@ pub fn event(reason: u32, ifindex: u32, source_be: u32, destination_be: u32) {
     let event = Event {
         reason,
         ifindex,
+        family: 4,
+        length: 0,
         destination_be: [destination_be, 0, 0, 0],
         source_be: [source_be, 0, 0, 0],
     };

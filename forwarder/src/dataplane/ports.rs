@@ -447,7 +447,9 @@ fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
         } else {
             0
         },
-        up_reason: port.up_reason.map_or(0, |reason| reason as u32),
+        up_reason4: port.up_reason.map_or(0, |reason| reason as u16),
+        up_reason6: port.up_reason.map_or(0, |reason| reason as u16),
+        tx: port.number,
         ..Port::default()
     }
 }

@@ -528,12 +528,12 @@ fn rfc1812_5_2_7_2_one_packet_a_second_and_flow_goes_up_for_a_redirect() {
 #[test]
 fn a_port_that_is_handed_up_hands_everything_up() {
     on_all(|bench| {
-        let up_reason = Reason::Netfilter as u32;
+        let up_reason4 = Reason::Netfilter as u16;
         let port = Port {
             ifindex: PORT,
             number: NUMBER,
             mac: PORT_MAC,
-            up_reason,
+            up_reason4,
             ..Port::default()
         };
         bench.tables.set_port(port).expect("port");
