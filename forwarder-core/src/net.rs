@@ -29,6 +29,11 @@ pub trait Family: Copy + Eq + Ord + Hash + Debug + Default + Send + Sync + 'stat
     /// "ipv4" or "ipv6".
     const NAME: &'static str;
 
+    /// The lowest address.
+    const FIRST: Self::Addr;
+    /// The highest.
+    const LAST: Self::Addr;
+
     /// The prefix of this length that holds `addr`, host bits cleared; `None`
     /// where `len` is above [`Family::BITS`].
     fn prefix(addr: Self::Addr, len: u8) -> Option<Self::Prefix>;
@@ -61,6 +66,8 @@ macro_rules! family {
             type Prefix = $net;
             const BITS: u8 = $bits;
             const NAME: &'static str = $name;
+            const FIRST: $addr = <$addr>::from_bits(0);
+            const LAST: $addr = <$addr>::from_bits(!0);
 
             fn prefix(addr: $addr, len: u8) -> Option<$net> {
                 <$net>::new(addr, len).ok().map(|net| net.trunc())

@@ -1,12 +1,11 @@
 //! The ports and usable neighbours: what decides how a target is reached now.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use forwarder_common::abi::{Adjacency, NexthopKind, nexthop_word};
 use forwarder_common::reason::{Reason, Verdict};
-use ipnet::Ipv4Net;
 
+use super::FibFamily;
 use super::Target;
 use crate::net::Ifindex;
 
@@ -28,16 +27,16 @@ pub struct PortState {
 
 /// Everything an adjacency is made of. Equal ones share a slot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Rewrite {
+pub(super) struct Rewrite<F: FibFamily> {
     pub(super) ifindex: Ifindex,
-    pub(super) neighbour: Ipv4Addr,
+    pub(super) neighbour: F::Addr,
     pub(super) mtu: u32,
     pub(super) port: u32,
     pub(super) destination: [u8; 6],
     pub(super) source: [u8; 6],
 }
 
-impl Rewrite {
+impl<F: FibFamily> Rewrite<F> {
     /// As the map holds it.
     pub(super) fn adjacency(&self) -> Adjacency {
         Adjacency {
@@ -52,11 +51,11 @@ impl Rewrite {
 }
 
 /// What a target's next-hop word should say.
-pub(super) enum Want {
+pub(super) enum Want<F: FibFamily> {
     /// This word.
     Word(u32),
     /// The slot of this adjacency.
-    Adjacency(Rewrite),
+    Adjacency(Rewrite<F>),
 }
 
 /// The word that counts under a reason, up or dropped as the reason says.
@@ -69,15 +68,21 @@ pub(super) const fn reason_word(reason: Reason) -> u32 {
 }
 
 /// Ports and neighbours.
-#[derive(Default)]
-pub(super) struct Links {
+pub(super) struct Links<F: FibFamily> {
     ports: BTreeMap<Ifindex, PortState>,
     /// By address first: those under a prefix are a range. One address can be
     /// a neighbour on several links.
-    neighbours: BTreeMap<(Ipv4Addr, Ifindex), [u8; 6]>,
+    neighbours: BTreeMap<(F::Addr, Ifindex), [u8; 6]>,
 }
 
-impl Links {
+impl<F: FibFamily> Links<F> {
+    pub(super) fn new() -> Self {
+        Links {
+            ports: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
+        }
+    }
+
     /// Sets or removes; the state before.
     pub(super) fn set_port(
         &mut self,
@@ -94,7 +99,7 @@ impl Links {
     pub(super) fn set_neighbour(
         &mut self,
         ifindex: Ifindex,
-        address: Ipv4Addr,
+        address: F::Addr,
         mac: Option<[u8; 6]>,
     ) -> Option<[u8; 6]> {
         match mac {
@@ -104,14 +109,14 @@ impl Links {
     }
 
     /// Whether this neighbour has a usable link address.
-    pub(super) fn knows(&self, ifindex: Ifindex, address: Ipv4Addr) -> bool {
+    pub(super) fn knows(&self, ifindex: Ifindex, address: F::Addr) -> bool {
         self.neighbours.contains_key(&(address, ifindex))
     }
 
     /// Addresses in a prefix that are a neighbour on some link, each once, in order.
-    pub(super) fn addresses_in(&self, prefix: Ipv4Net) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let first = (prefix.network(), Ifindex(u32::MIN));
-        let last = (prefix.broadcast(), Ifindex(u32::MAX));
+    pub(super) fn addresses_in(&self, prefix: F::Prefix) -> impl Iterator<Item = F::Addr> + '_ {
+        let first = (F::network(&prefix), Ifindex(u32::MIN));
+        let last = (F::last(&prefix), Ifindex(u32::MAX));
         let mut previous = None;
         self.neighbours
             .range(first..=last)
@@ -121,7 +126,7 @@ impl Links {
     }
 
     /// How a target is reached with the links as they are.
-    pub(super) fn want(&self, target: Target) -> Want {
+    pub(super) fn want(&self, target: Target<F>) -> Want<F> {
         let (ifindex, mtu, gateway) = match target {
             Target::Fixed(reason) => return Want::Word(reason_word(reason)),
             Target::Glean { ifindex, mtu } => (ifindex, mtu, None),

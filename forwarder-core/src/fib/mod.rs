@@ -33,13 +33,12 @@
 //! * `show`: lookups and listings for people and tests
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::ops::Range;
 
-use forwarder_common::abi::{self, Adjacency};
-use ipnet::Ipv4Net;
+use forwarder_common::abi::Adjacency;
 use prefix_trie::PrefixMap;
 
-use crate::net::{Ifindex, Ipv4, TableId};
+use crate::net::{Ifindex, TableId};
 use crate::route::{Route, RouteType};
 
 mod adjacencies;
@@ -61,12 +60,12 @@ pub use links::PortState;
 pub use nexthops::NexthopInfo;
 pub use pool::Freed;
 pub use show::{AdjacencyInfo, Decision, FibEntry, FibStats, Origin};
-pub use target::Target;
+pub use target::{FibFamily, Target};
 
 /// One write to the BPF maps. Carried out in the order given, no reader of the
 /// maps ever meets an entry that refers to one not yet written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FibOp {
+pub enum FibOp<F: FibFamily> {
     /// Fill `ADJACENCY[slot]`, which nothing refers to yet.
     SetAdjacency {
         /// Index.
@@ -84,66 +83,59 @@ pub enum FibOp {
     /// Insert or replace a prefix in `ROUTES4`.
     SetRoute {
         /// Host bits are zero.
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
         /// Next-hop id.
         id: u32,
     },
     /// Delete a prefix from `ROUTES4`.
     RemoveRoute {
         /// A prefix that was set before.
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
     },
     /// Put an address into `OWN4` and the filter.
-    AddOwn(Ipv4Addr),
+    AddOwn(F::Addr),
     /// Take an address out of `OWN4`; the filter is rebuilt from the rest.
-    RemoveOwn(Ipv4Addr),
+    RemoveOwn(F::Addr),
 }
 
-/// Sizes of the maps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Which entries of the maps are a FIB's: those of the two families share them.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Capacity {
-    /// Entries of `NEXTHOP`; the first [`Reason::ROW`](forwarder_common::reason::Reason::ROW)
-    /// are the reasons' own.
-    pub nexthops: u32,
-    /// Entries of `ADJACENCY`.
-    pub adjacencies: u32,
-    /// Entries of `OWN4`.
+    /// Ids in `NEXTHOP`, above the reasons' own.
+    pub nexthops: Range<u32>,
+    /// Ids of routes that are counted by themselves.
+    pub counted: Range<u32>,
+    /// Slots of `ADJACENCY`.
+    pub adjacencies: Range<u32>,
+    /// Slots of `GROUP`.
+    pub groups: Range<u32>,
+    /// Entries of `OWN4` or `OWN6`.
     pub own: u32,
 }
 
-impl Default for Capacity {
-    fn default() -> Self {
-        Capacity {
-            nexthops: abi::MAX_NEXTHOPS,
-            adjacencies: abi::MAX_ADJACENCIES,
-            own: abi::MAX_OWN,
-        }
-    }
-}
-
 /// The forwarding information base, and what of it the maps hold.
-pub struct Fib {
+pub struct Fib<F: FibFamily> {
     /// The fixed entries and every selected route outside them. Four bytes of
     /// value: a full table has a million.
-    routes: PrefixMap<Ipv4Net, TargetRef>,
+    routes: PrefixMap<F::Prefix, TargetRef>,
     /// Prefixes whose entry in `routes` is from table local.
-    local: BTreeSet<Ipv4Net>,
+    local: BTreeSet<F::Prefix>,
     /// Routes of table main behind one of table local with the same prefix.
-    shadowed: BTreeMap<Ipv4Net, Target>,
+    shadowed: BTreeMap<F::Prefix, Target<F>>,
     /// Host routes to neighbours on connected subnets.
-    hosts: BTreeMap<Ipv4Addr, TargetRef>,
-    links: Links,
-    nexthops: Nexthops,
-    own: Own,
+    hosts: BTreeMap<F::Addr, TargetRef>,
+    links: Links<F>,
+    nexthops: Nexthops<F>,
+    own: Own<F>,
 }
 
-impl Default for Fib {
+impl<F: FibFamily> Default for Fib<F> {
     fn default() -> Self {
-        Self::with_capacity(&Capacity::default())
+        Self::with_capacity(&F::CAPACITY)
     }
 }
 
-impl Fib {
+impl<F: FibFamily> Fib<F> {
     /// A FIB for maps of the sizes in [`abi`]. [`Fib::initial`] says what the
     /// maps start with.
     pub fn new() -> Self {
@@ -157,11 +149,11 @@ impl Fib {
             local: BTreeSet::new(),
             shadowed: BTreeMap::new(),
             hosts: BTreeMap::new(),
-            links: Links::default(),
+            links: Links::new(),
             nexthops: Nexthops::new(capacity),
             own: Own::new(capacity.own),
         };
-        for (prefix, reason) in target::FIXED {
+        for &(prefix, reason) in F::FIXED {
             let target = Target::Fixed(reason);
             let reference = fib.nexthops.acquire(target, &fib.links, &mut Vec::new());
             fib.routes.insert(prefix, reference);
@@ -175,15 +167,15 @@ impl Fib {
     pub fn set_route(
         &mut self,
         table: TableId,
-        prefix: Ipv4Net,
-        route: Option<&Route<Ipv4>>,
-        out: &mut Vec<FibOp>,
+        prefix: F::Prefix,
+        route: Option<&Route<F>>,
+        out: &mut Vec<FibOp<F>>,
     ) {
-        let prefix = prefix.trunc();
+        let prefix = F::prefix(F::network(&prefix), F::len(&prefix)).unwrap_or(prefix);
         if table == TableId::LOCAL {
             self.set_own(prefix, route, out);
         }
-        if target::is_fixed(prefix) {
+        if target::is_fixed::<F>(prefix) {
             return;
         }
         let target = route.map(|route| Target::of(prefix, route));
@@ -194,14 +186,14 @@ impl Fib {
         }
     }
 
-    fn set_own(&mut self, prefix: Ipv4Net, route: Option<&Route<Ipv4>>, out: &mut Vec<FibOp>) {
-        if prefix.prefix_len() == 32 {
+    fn set_own(&mut self, prefix: F::Prefix, route: Option<&Route<F>>, out: &mut Vec<FibOp<F>>) {
+        if F::len(&prefix) == F::BITS {
             let ours = route.is_some_and(|route| route.kind == RouteType::Local);
-            self.own.set(prefix.addr(), ours, out);
+            self.own.set(F::network(&prefix), ours, out);
         }
     }
 
-    fn set_local(&mut self, prefix: Ipv4Net, target: Option<Target>, out: &mut Vec<FibOp>) {
+    fn set_local(&mut self, prefix: F::Prefix, target: Option<Target<F>>, out: &mut Vec<FibOp<F>>) {
         if target.is_some() {
             if self.local.insert(prefix)
                 && let Some(&main) = self.routes.get(&prefix)
@@ -215,7 +207,7 @@ impl Fib {
         }
     }
 
-    fn set_main(&mut self, prefix: Ipv4Net, target: Option<Target>, out: &mut Vec<FibOp>) {
+    fn set_main(&mut self, prefix: F::Prefix, target: Option<Target<F>>, out: &mut Vec<FibOp<F>>) {
         if !self.local.contains(&prefix) {
             self.select(prefix, target, out);
         } else if let Some(target) = target {
@@ -226,7 +218,7 @@ impl Fib {
     }
 
     /// Routes a prefix by a target, the neighbours under it included.
-    fn select(&mut self, prefix: Ipv4Net, target: Option<Target>, out: &mut Vec<FibOp>) {
+    fn select(&mut self, prefix: F::Prefix, target: Option<Target<F>>, out: &mut Vec<FibOp<F>>) {
         let old = self.routes.get(&prefix).copied();
         if old.map(|old| self.nexthops.target(old)) == target {
             return;
@@ -237,7 +229,7 @@ impl Fib {
             Some(new) => self.routes.insert(prefix, new),
             None => self.routes.remove(&prefix),
         };
-        if prefix.prefix_len() == 32 {
+        if F::len(&prefix) == F::BITS {
             self.select_host(prefix, old, new, out);
         } else {
             self.program(prefix, old, new, out);
@@ -251,29 +243,35 @@ impl Fib {
     /// and leaves it to the neighbour when it goes: one write either way.
     fn select_host(
         &mut self,
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
         old: Option<TargetRef>,
         new: Option<TargetRef>,
-        out: &mut Vec<FibOp>,
+        out: &mut Vec<FibOp<F>>,
     ) {
         match new {
             Some(_) => {
-                let host = self.hosts.remove(&prefix.addr());
+                let host = self.hosts.remove(&F::network(&prefix));
                 self.program(prefix, old.or(host), new, out);
             }
-            None => self.refresh_host(prefix.addr(), old, out),
+            None => self.refresh_host(F::network(&prefix), old, out),
         }
     }
 
     /// Whether the change of a prefix's target can concern neighbours under
     /// it: only if one of the two, or what shows through in its absence, is a
     /// connected subnet. Most changes of a big table end here.
-    fn moves_hosts(&self, prefix: Ipv4Net, old: Option<TargetRef>, new: Option<Target>) -> bool {
-        if prefix.prefix_len() == 32 || self.links.addresses_in(prefix).next().is_none() {
+    fn moves_hosts(
+        &self,
+        prefix: F::Prefix,
+        old: Option<TargetRef>,
+        new: Option<Target<F>>,
+    ) -> bool {
+        if F::len(&prefix) == F::BITS || self.links.addresses_in(prefix).next().is_none() {
             return false;
         }
-        let behind = prefix
-            .supernet()
+        let wider = F::len(&prefix).checked_sub(1);
+        let behind = wider
+            .and_then(|len| F::prefix(F::network(&prefix), len))
             .and_then(|wider| self.routes.get_lpm(&wider));
         let behind = behind.map(|(_, &reference)| self.nexthops.target(reference));
         let old = old.map(|old| self.nexthops.target(old));
@@ -282,7 +280,7 @@ impl Fib {
             .any(|target| matches!(target, Some(Target::Glean { .. })))
     }
 
-    fn refresh_hosts(&mut self, prefix: Ipv4Net, out: &mut Vec<FibOp>) {
+    fn refresh_hosts(&mut self, prefix: F::Prefix, out: &mut Vec<FibOp<F>>) {
         let addresses: Vec<_> = self.links.addresses_in(prefix).collect();
         for address in addresses {
             self.refresh_host(address, None, out);
@@ -293,9 +291,9 @@ impl Fib {
     /// the route of the same prefix that it replaces.
     fn refresh_host(
         &mut self,
-        address: Ipv4Addr,
+        address: F::Addr,
         leaving: Option<TargetRef>,
-        out: &mut Vec<FibOp>,
+        out: &mut Vec<FibOp<F>>,
     ) {
         let target = self.host_target(address);
         let new = target.map(|target| self.nexthops.acquire(target, &self.links, out));
@@ -303,13 +301,13 @@ impl Fib {
             Some(new) => self.hosts.insert(address, new),
             None => self.hosts.remove(&address),
         };
-        self.program(Ipv4Net::from(address), leaving.or(old), new, out);
+        self.program(F::host(address), leaving.or(old), new, out);
     }
 
     /// How a host is reached that is a usable neighbour on the connected subnet
     /// its longest match says it is in.
-    fn host_target(&self, address: Ipv4Addr) -> Option<Target> {
-        let (_, &reference) = self.routes.get_lpm(&Ipv4Net::from(address))?;
+    fn host_target(&self, address: F::Addr) -> Option<Target<F>> {
+        let (_, &reference) = self.routes.get_lpm(&F::host(address))?;
         match self.nexthops.target(reference) {
             Target::Glean { ifindex, mtu } if self.links.knows(ifindex, address) => {
                 Some(Target::Via {
@@ -326,10 +324,10 @@ impl Fib {
     /// takes over the references.
     fn program(
         &mut self,
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
         old: Option<TargetRef>,
         new: Option<TargetRef>,
-        out: &mut Vec<FibOp>,
+        out: &mut Vec<FibOp<F>>,
     ) {
         let old_id = old.map(|old| self.nexthops.id(old));
         if let Some(old) = old {
@@ -351,9 +349,9 @@ impl Fib {
     pub fn set_neighbour(
         &mut self,
         ifindex: Ifindex,
-        address: Ipv4Addr,
+        address: F::Addr,
         mac: Option<[u8; 6]>,
-        out: &mut Vec<FibOp>,
+        out: &mut Vec<FibOp<F>>,
     ) {
         let before = self.links.set_neighbour(ifindex, address, mac);
         if before == mac {
@@ -370,7 +368,7 @@ impl Fib {
     /// A port's state; `None` for an interface that is no port of ours (any
     /// more). The number of a port that went away may be given to another only
     /// after a grace period: adjacencies with it may still be read.
-    pub fn set_port(&mut self, ifindex: Ifindex, port: Option<PortState>, out: &mut Vec<FibOp>) {
+    pub fn set_port(&mut self, ifindex: Ifindex, port: Option<PortState>, out: &mut Vec<FibOp<F>>) {
         if self.links.set_port(ifindex, port) != port {
             self.nexthops.port_changed(ifindex, &self.links, out);
         }
@@ -378,7 +376,7 @@ impl Fib {
 
     /// Gateways of routes, on ports that can transmit, whose link address is
     /// not known: for the kernel to resolve ahead of the traffic.
-    pub fn gateways_to_resolve(&self) -> impl Iterator<Item = (Ifindex, Ipv4Addr)> + '_ {
+    pub fn gateways_to_resolve(&self) -> impl Iterator<Item = (Ifindex, F::Addr)> + '_ {
         self.nexthops.unresolved()
     }
 
@@ -391,7 +389,7 @@ impl Fib {
 
     /// Takes freed ids and slots back for reuse after the grace period; routes
     /// that lacked one are served.
-    pub fn release(&mut self, freed: Freed, out: &mut Vec<FibOp>) {
+    pub fn release(&mut self, freed: Freed, out: &mut Vec<FibOp<F>>) {
         self.nexthops.release(freed, &self.links, out);
     }
 }

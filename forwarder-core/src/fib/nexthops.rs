@@ -10,16 +10,14 @@
 //! fallback's. Both are made good in [`Nexthops::release`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 
 use forwarder_common::abi::{NexthopKind, nexthop_kind, nexthop_slot, nexthop_word};
 use forwarder_common::reason::Reason;
-use ipnet::Ipv4Net;
 
 use super::adjacencies::Adjacencies;
 use super::links::{Links, Want, reason_word};
 use super::pool::{Freed, Pool};
-use super::{Capacity, FibOp, Target};
+use super::{Capacity, FibFamily, FibOp, Target};
 use crate::net::Ifindex;
 
 /// Ids below are the reasons' own.
@@ -45,8 +43,8 @@ impl TargetRef {
 }
 
 /// One target that depends on the links.
-struct Entry {
-    target: Target,
+struct Entry<F: FibFamily> {
+    target: Target<F>,
     /// Prefixes programmed with it; 0 = the entry is vacant.
     prefixes: u32,
     id: Option<u32>,
@@ -56,11 +54,11 @@ struct Entry {
 
 /// A target as shown to people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NexthopInfo {
+pub struct NexthopInfo<F: FibFamily> {
     /// Its id; `None` while there is none to spare.
     pub id: Option<u32>,
     /// Where it leads.
-    pub target: Target,
+    pub target: Target<F>,
     /// What the program does with its packets: `NEXTHOP[id]`, or the
     /// fall-back's word where there is no id.
     pub word: u32,
@@ -69,33 +67,33 @@ pub struct NexthopInfo {
 }
 
 /// All targets in use.
-pub(super) struct Nexthops {
+pub(super) struct Nexthops<F: FibFamily> {
     /// Prefixes programmed with each fixed target.
     fixed: [u32; Reason::ROW],
-    entries: Vec<Entry>,
+    entries: Vec<Entry<F>>,
     vacant: Vec<TargetRef>,
-    by_target: BTreeMap<Target, TargetRef>,
+    by_target: BTreeMap<Target<F>, TargetRef>,
     ids: Pool,
-    pub(super) adjacencies: Adjacencies,
+    pub(super) adjacencies: Adjacencies<F>,
     /// Targets without an id, with the prefixes that fell back for it. Not
     /// empty only while no id is free.
-    waiting: BTreeMap<TargetRef, BTreeSet<Ipv4Net>>,
+    waiting: BTreeMap<TargetRef, BTreeSet<F::Prefix>>,
     /// Targets that fell back for want of a slot. Those that could share one
     /// are next to each other.
-    starved: BTreeSet<Target>,
+    starved: BTreeSet<Target<F>>,
     /// Targets whose gateway is to be resolved.
-    unresolved: BTreeSet<Target>,
+    unresolved: BTreeSet<Target<F>>,
 }
 
-impl Nexthops {
+impl<F: FibFamily> Nexthops<F> {
     pub(super) fn new(capacity: &Capacity) -> Self {
         Nexthops {
             fixed: [0; Reason::ROW],
             entries: Vec::new(),
             vacant: Vec::new(),
             by_target: BTreeMap::new(),
-            ids: Pool::new(FIRST_ID, capacity.nexthops),
-            adjacencies: Adjacencies::new(capacity.adjacencies),
+            ids: Pool::new(capacity.nexthops.clone()),
+            adjacencies: Adjacencies::new(capacity.adjacencies.clone()),
             waiting: BTreeMap::new(),
             starved: BTreeSet::new(),
             unresolved: BTreeSet::new(),
@@ -106,9 +104,9 @@ impl Nexthops {
     /// adjacency and word here, ahead of the route that will name the id.
     pub(super) fn acquire(
         &mut self,
-        target: Target,
-        links: &Links,
-        out: &mut Vec<FibOp>,
+        target: Target<F>,
+        links: &Links<F>,
+        out: &mut Vec<FibOp<F>>,
     ) -> TargetRef {
         if let Target::Fixed(reason) = target {
             self.fixed[reason as usize] += 1;
@@ -123,7 +121,7 @@ impl Nexthops {
         reference
     }
 
-    fn add(&mut self, target: Target) -> TargetRef {
+    fn add(&mut self, target: Target<F>) -> TargetRef {
         let entry = Entry {
             target,
             prefixes: 1,
@@ -182,7 +180,7 @@ impl Nexthops {
 
     /// The id to program a prefix with. Where the target has none, the prefix
     /// is remembered until it gets one.
-    pub(super) fn enter(&mut self, reference: TargetRef, prefix: Ipv4Net) -> u32 {
+    pub(super) fn enter(&mut self, reference: TargetRef, prefix: F::Prefix) -> u32 {
         if self.has_id(reference) {
             return self.id(reference);
         }
@@ -191,7 +189,7 @@ impl Nexthops {
     }
 
     /// The prefix no longer waits for that target's id.
-    pub(super) fn leave(&mut self, reference: TargetRef, prefix: Ipv4Net) {
+    pub(super) fn leave(&mut self, reference: TargetRef, prefix: F::Prefix) {
         let Some(prefixes) = self.waiting.get_mut(&reference) else {
             return;
         };
@@ -215,7 +213,7 @@ impl Nexthops {
         }
     }
 
-    pub(super) fn target(&self, reference: TargetRef) -> Target {
+    pub(super) fn target(&self, reference: TargetRef) -> Target<F> {
         match reference.index() {
             Some(index) => self.entries[index].target,
             None => Target::Fixed(Reason::ALL[reference.0 as usize]),
@@ -237,9 +235,9 @@ impl Nexthops {
     pub(super) fn neighbour_changed(
         &mut self,
         ifindex: Ifindex,
-        gateway: Ipv4Addr,
-        links: &Links,
-        out: &mut Vec<FibOp>,
+        gateway: F::Addr,
+        links: &Links<F>,
+        out: &mut Vec<FibOp<F>>,
     ) {
         let first = Target::Via {
             ifindex,
@@ -255,7 +253,12 @@ impl Nexthops {
     }
 
     /// Looks again at the targets that leave by one port.
-    pub(super) fn port_changed(&mut self, ifindex: Ifindex, links: &Links, out: &mut Vec<FibOp>) {
+    pub(super) fn port_changed(
+        &mut self,
+        ifindex: Ifindex,
+        links: &Links<F>,
+        out: &mut Vec<FibOp<F>>,
+    ) {
         let first = Target::Glean { ifindex, mtu: None };
         let last = Target::Glean {
             ifindex,
@@ -264,18 +267,24 @@ impl Nexthops {
         self.refresh_range(first, last, links, out);
         let first = Target::Via {
             ifindex,
-            gateway: Ipv4Addr::UNSPECIFIED,
+            gateway: F::FIRST,
             mtu: None,
         };
         let last = Target::Via {
             ifindex,
-            gateway: Ipv4Addr::BROADCAST,
+            gateway: F::LAST,
             mtu: Some(u32::MAX),
         };
         self.refresh_range(first, last, links, out);
     }
 
-    fn refresh_range(&mut self, first: Target, last: Target, links: &Links, out: &mut Vec<FibOp>) {
+    fn refresh_range(
+        &mut self,
+        first: Target<F>,
+        last: Target<F>,
+        links: &Links<F>,
+        out: &mut Vec<FibOp<F>>,
+    ) {
         let concerned: Vec<_> = self
             .by_target
             .range(first..=last)
@@ -288,7 +297,7 @@ impl Nexthops {
 
     /// Brings a target's word in line with the links. The new adjacency is
     /// acquired before the old one is let go: never the same slot rewritten.
-    fn refresh(&mut self, reference: TargetRef, links: &Links, out: &mut Vec<FibOp>) {
+    fn refresh(&mut self, reference: TargetRef, links: &Links<F>, out: &mut Vec<FibOp<F>>) {
         let Some(index) = reference.index() else {
             return;
         };
@@ -310,7 +319,7 @@ impl Nexthops {
         self.note_unresolved(target, new);
     }
 
-    fn word_for(&mut self, target: Target, links: &Links, out: &mut Vec<FibOp>) -> u32 {
+    fn word_for(&mut self, target: Target<F>, links: &Links<F>, out: &mut Vec<FibOp<F>>) -> u32 {
         self.starved.remove(&target);
         let rewrite = match links.want(target) {
             Want::Word(word) => return word,
@@ -325,7 +334,7 @@ impl Nexthops {
         }
     }
 
-    fn note_unresolved(&mut self, target: Target, word: u32) {
+    fn note_unresolved(&mut self, target: Target<F>, word: u32) {
         let resolving = nexthop_kind(word) == NexthopKind::Resolve as u32;
         if resolving && matches!(target, Target::Via { .. }) {
             self.unresolved.insert(target);
@@ -343,14 +352,14 @@ impl Nexthops {
     }
 
     /// Takes it back after the grace period, and serves those that lacked it.
-    pub(super) fn release(&mut self, freed: Freed, links: &Links, out: &mut Vec<FibOp>) {
+    pub(super) fn release(&mut self, freed: Freed, links: &Links<F>, out: &mut Vec<FibOp<F>>) {
         self.adjacencies.pool.release(freed.adjacencies);
         self.ids.release(freed.nexthops);
         self.serve_starved(links, out);
         self.serve_waiting(links, out);
     }
 
-    fn serve_starved(&mut self, links: &Links, out: &mut Vec<FibOp>) {
+    fn serve_starved(&mut self, links: &Links<F>, out: &mut Vec<FibOp<F>>) {
         let mut queue = std::mem::take(&mut self.starved);
         while let Some(target) = queue.pop_first() {
             if let Some(&reference) = self.by_target.get(&target) {
@@ -364,7 +373,7 @@ impl Nexthops {
         self.starved.append(&mut queue);
     }
 
-    fn serve_waiting(&mut self, links: &Links, out: &mut Vec<FibOp>) {
+    fn serve_waiting(&mut self, links: &Links<F>, out: &mut Vec<FibOp<F>>) {
         while self.ids.has_free() {
             let Some((reference, prefixes)) = self.waiting.pop_first() else {
                 return;
@@ -385,7 +394,7 @@ impl Nexthops {
 
     /// Gateways on ports that can transmit whose link address is not known,
     /// each once.
-    pub(super) fn unresolved(&self) -> impl Iterator<Item = (Ifindex, Ipv4Addr)> + '_ {
+    pub(super) fn unresolved(&self) -> impl Iterator<Item = (Ifindex, F::Addr)> + '_ {
         let mut previous = None;
         self.unresolved.iter().filter_map(move |target| {
             let Target::Via {
@@ -400,7 +409,7 @@ impl Nexthops {
     }
 
     /// Every target in use: the fixed ones, then by interface and gateway.
-    pub(super) fn iter(&self) -> impl Iterator<Item = NexthopInfo> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = NexthopInfo<F>> + '_ {
         let fixed = Reason::ALL.iter().map(|&reason| TargetRef::fixed(reason));
         fixed
             .chain(self.by_target.values().copied())
@@ -408,7 +417,7 @@ impl Nexthops {
             .filter(|info| info.prefixes > 0)
     }
 
-    fn info(&self, reference: TargetRef) -> NexthopInfo {
+    fn info(&self, reference: TargetRef) -> NexthopInfo<F> {
         let (prefixes, id) = match reference.index() {
             Some(index) => (self.entries[index].prefixes, self.entries[index].id),
             None => (self.fixed[reference.0 as usize], Some(reference.0)),

@@ -1,21 +1,20 @@
 //! Our own addresses: the set behind the own-source check.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
-use super::FibOp;
+use super::{FibFamily, FibOp};
 
 /// Own addresses, and those that the map had no room for.
 ///
 /// One left out only lets packets with that forged source through to the
 /// kernel's own check, so the limit costs no reachability.
-pub(super) struct Own {
-    pub(super) programmed: BTreeSet<Ipv4Addr>,
-    pub(super) waiting: BTreeSet<Ipv4Addr>,
+pub(super) struct Own<F: FibFamily> {
+    pub(super) programmed: BTreeSet<F::Addr>,
+    pub(super) waiting: BTreeSet<F::Addr>,
     limit: usize,
 }
 
-impl Own {
+impl<F: FibFamily> Own<F> {
     pub(super) fn new(limit: u32) -> Self {
         Own {
             programmed: BTreeSet::new(),
@@ -25,9 +24,9 @@ impl Own {
     }
 
     /// Whether this address is ours from now on.
-    pub(super) fn set(&mut self, address: Ipv4Addr, ours: bool, out: &mut Vec<FibOp>) {
+    pub(super) fn set(&mut self, address: F::Addr, ours: bool, out: &mut Vec<FibOp<F>>) {
         // 127/8 is a martian source before it is an own one.
-        if address.is_loopback() {
+        if F::is_loopback(address) {
             return;
         }
         if ours {
@@ -37,7 +36,7 @@ impl Own {
         }
     }
 
-    fn add(&mut self, address: Ipv4Addr, out: &mut Vec<FibOp>) {
+    fn add(&mut self, address: F::Addr, out: &mut Vec<FibOp<F>>) {
         if self.programmed.contains(&address) {
             return;
         }
@@ -49,7 +48,7 @@ impl Own {
         out.push(FibOp::AddOwn(address));
     }
 
-    fn remove(&mut self, address: Ipv4Addr, out: &mut Vec<FibOp>) {
+    fn remove(&mut self, address: F::Addr, out: &mut Vec<FibOp<F>>) {
         self.waiting.remove(&address);
         if !self.programmed.remove(&address) {
             return;

@@ -6,6 +6,8 @@
 //! that was running has ended, and gives it back. So the core needs no clock,
 //! and one wait serves all that was freed since the last.
 
+use std::ops::Range;
+
 /// The numbers of one map.
 pub(super) struct Pool {
     /// Lowest number that was never handed out.
@@ -20,11 +22,11 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// The numbers `start..end`.
-    pub(super) fn new(start: u32, end: u32) -> Self {
+    /// These numbers.
+    pub(super) fn new(numbers: Range<u32>) -> Self {
         Pool {
-            fresh: start,
-            end,
+            fresh: numbers.start,
+            end: numbers.end,
             free: Vec::new(),
             resting: Vec::new(),
             in_use: 0,

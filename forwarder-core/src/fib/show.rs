@@ -4,15 +4,12 @@
 //! ADDR` and as the tests' oracle; [`Fib::initial`] is the whole state as
 //! writes to empty maps.
 
-use std::net::Ipv4Addr;
-
 use forwarder_common::abi::{Adjacency, NexthopKind, nexthop_kind, nexthop_slot};
 use forwarder_common::reason::{Reason, Verdict};
-use ipnet::Ipv4Net;
 
 use super::links::reason_word;
 use super::nexthops::TargetRef;
-use super::{Fib, FibOp, NexthopInfo, Target, target};
+use super::{Fib, FibFamily, FibOp, NexthopInfo, Target, target};
 use crate::net::Ifindex;
 
 /// What the program does with a packet, as far as its destination decides.
@@ -49,13 +46,13 @@ pub enum Origin {
 
 /// One prefix as `ROUTES4` holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FibEntry {
+pub struct FibEntry<F: FibFamily> {
     /// Key.
-    pub prefix: Ipv4Net,
+    pub prefix: F::Prefix,
     /// Value: the next-hop id.
     pub id: u32,
     /// Where it is meant to lead.
-    pub target: Target,
+    pub target: Target<F>,
     /// Where it comes from.
     pub origin: Origin,
     /// What it does now.
@@ -64,13 +61,13 @@ pub struct FibEntry {
 
 /// An adjacency in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AdjacencyInfo {
+pub struct AdjacencyInfo<F: FibFamily> {
     /// Index in `ADJACENCY`.
     pub slot: u32,
     /// Egress interface.
     pub ifindex: Ifindex,
     /// The neighbour it leads to.
-    pub neighbour: Ipv4Addr,
+    pub neighbour: F::Addr,
     /// Content; `used` is the program's and 0 here.
     pub adjacency: Adjacency,
 }
@@ -104,24 +101,24 @@ pub struct FibStats {
     pub without_own: usize,
 }
 
-impl Fib {
+impl<F: FibFamily> Fib<F> {
     /// The longest match of an address; `None` is the program's `no-route`.
-    pub fn lookup(&self, address: Ipv4Addr) -> Option<FibEntry> {
+    pub fn lookup(&self, address: F::Addr) -> Option<FibEntry<F>> {
         if let Some(&host) = self.hosts.get(&address) {
-            return Some(self.entry(Ipv4Net::from(address), host, Origin::Neighbour));
+            return Some(self.entry(F::host(address), host, Origin::Neighbour));
         }
-        let (prefix, &reference) = self.routes.get_lpm(&Ipv4Net::from(address))?;
+        let (prefix, &reference) = self.routes.get_lpm(&F::host(address))?;
         Some(self.route_entry(prefix, reference))
     }
 
     /// The entry of exactly this prefix, as a route made it.
-    pub fn exact(&self, prefix: Ipv4Net) -> Option<FibEntry> {
+    pub fn exact(&self, prefix: F::Prefix) -> Option<FibEntry<F>> {
         let &reference = self.routes.get(&prefix)?;
         Some(self.route_entry(prefix, reference))
     }
 
-    fn route_entry(&self, prefix: Ipv4Net, reference: TargetRef) -> FibEntry {
-        let fixed = target::is_fixed(prefix);
+    fn route_entry(&self, prefix: F::Prefix, reference: TargetRef) -> FibEntry<F> {
+        let fixed = target::is_fixed::<F>(prefix);
         self.entry(
             prefix,
             reference,
@@ -129,7 +126,7 @@ impl Fib {
         )
     }
 
-    fn entry(&self, prefix: Ipv4Net, reference: TargetRef, origin: Origin) -> FibEntry {
+    fn entry(&self, prefix: F::Prefix, reference: TargetRef, origin: Origin) -> FibEntry<F> {
         FibEntry {
             prefix,
             id: self.nexthops.id(reference),
@@ -163,7 +160,7 @@ impl Fib {
     }
 
     /// Every prefix in the map, in address order, shorter before longer.
-    pub fn entries(&self) -> impl Iterator<Item = FibEntry> + '_ {
+    pub fn entries(&self) -> impl Iterator<Item = FibEntry<F>> + '_ {
         let mut routes = self
             .routes
             .iter()
@@ -172,7 +169,7 @@ impl Fib {
         let mut hosts = self
             .hosts
             .iter()
-            .map(|(&address, &r)| self.entry(Ipv4Net::from(address), r, Origin::Neighbour))
+            .map(|(&address, &r)| self.entry(F::host(address), r, Origin::Neighbour))
             .peekable();
         std::iter::from_fn(move || match (routes.peek(), hosts.peek()) {
             (Some(route), Some(host)) if host.prefix < route.prefix => hosts.next(),
@@ -182,12 +179,12 @@ impl Fib {
     }
 
     /// Every target in use, fixed ones first, then by interface and gateway.
-    pub fn nexthops(&self) -> impl Iterator<Item = NexthopInfo> + '_ {
+    pub fn nexthops(&self) -> impl Iterator<Item = NexthopInfo<F>> + '_ {
         self.nexthops.iter()
     }
 
     /// Every adjacency in use, by slot.
-    pub fn adjacencies(&self) -> impl Iterator<Item = AdjacencyInfo> + '_ {
+    pub fn adjacencies(&self) -> impl Iterator<Item = AdjacencyInfo<F>> + '_ {
         self.nexthops
             .adjacencies
             .iter()
@@ -200,7 +197,7 @@ impl Fib {
     }
 
     /// The neighbour that a slot in use leads to.
-    pub fn adjacency_of(&self, slot: u32) -> Option<(Ifindex, Ipv4Addr)> {
+    pub fn adjacency_of(&self, slot: u32) -> Option<(Ifindex, F::Addr)> {
         let rewrite = self.nexthops.adjacencies.get(slot)?;
         Some((rewrite.ifindex, rewrite.neighbour))
     }
@@ -208,7 +205,7 @@ impl Fib {
     /// Everything the maps hold now, as writes to empty ones: for a new FIB
     /// the reasons' words and the fixed entries, later what a new generation
     /// of maps is filled with.
-    pub fn initial(&self, out: &mut Vec<FibOp>) {
+    pub fn initial(&self, out: &mut Vec<FibOp<F>>) {
         for &reason in Reason::ALL {
             if matches!(reason.verdict(), Verdict::Up | Verdict::Dropped) {
                 out.push(FibOp::SetNexthop {

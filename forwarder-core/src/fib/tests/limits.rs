@@ -7,8 +7,10 @@ use super::*;
 fn bench(nexthops: u32, adjacencies: u32, own: u32) -> Bench {
     let nexthops = FIRST_ID + nexthops;
     let mut bench = Bench::with_capacity(Capacity {
-        nexthops,
-        adjacencies,
+        nexthops: FIRST_ID..nexthops,
+        counted: 0..0,
+        adjacencies: 0..adjacencies,
+        groups: 0..0,
         own,
     });
     bench.port(ETH1, Some(port(ETH1)));

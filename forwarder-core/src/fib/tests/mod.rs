@@ -8,7 +8,7 @@ use forwarder_common::reason::Reason;
 use ipnet::Ipv4Net;
 
 use super::*;
-use crate::net::Ifindex;
+use crate::net::{Ifindex, Ipv4};
 use crate::route::{Distance, Nexthop, Source};
 use model::Maps;
 
@@ -20,6 +20,11 @@ mod ports;
 mod property;
 mod routes;
 mod sharing;
+
+/// The rules are the same for both families: told in IPv4 here.
+type Fib = super::Fib<Ipv4>;
+type FibOp = super::FibOp<Ipv4>;
+type Target = super::Target<Ipv4>;
 
 const ETH1: Ifindex = Ifindex(11);
 const ETH2: Ifindex = Ifindex(12);
@@ -92,7 +97,7 @@ impl Bench {
 
     /// Large enough, and with the two ports up.
     fn new() -> Self {
-        let mut bench = Self::with_capacity(Capacity::default());
+        let mut bench = Self::with_capacity(Ipv4::CAPACITY);
         bench.port(ETH1, Some(port(ETH1)));
         bench.port(ETH2, Some(port(ETH2)));
         bench

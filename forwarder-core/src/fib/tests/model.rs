@@ -9,7 +9,9 @@ use forwarder_common::abi::{Adjacency, NexthopKind, nexthop_kind, nexthop_slot};
 use forwarder_common::reason::Reason;
 use ipnet::Ipv4Net;
 
-use super::super::{Capacity, Decision, FibOp};
+use super::super::nexthops::FIRST_ID;
+use super::super::{Capacity, Decision};
+use super::FibOp;
 
 /// When an entry could last be reached from `ROUTES4`, in operations.
 type LastSeen = BTreeMap<u32, u64>;
@@ -85,13 +87,13 @@ impl Maps {
     }
 
     fn set_adjacency(&mut self, slot: u32, adjacency: Adjacency) {
-        assert!(slot < self.capacity.adjacencies);
+        assert!(self.capacity.adjacencies.contains(&slot));
         self.assert_quiet(self.slots_seen.get(&slot), "adjacency", slot);
         self.adjacencies.insert(slot, adjacency);
     }
 
     fn set_nexthop(&mut self, id: u32, word: u32) {
-        assert!(id < self.capacity.nexthops);
+        assert!(id < FIRST_ID || self.capacity.nexthops.contains(&id));
         if nexthop_kind(word) == NexthopKind::Adjacency as u32 {
             let slot = nexthop_slot(word);
             assert!(

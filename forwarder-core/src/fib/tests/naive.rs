@@ -98,7 +98,7 @@ impl State {
         let selected = self.routes.iter().filter(|((prefix, table), _)| {
             let hidden =
                 *table == TableId::MAIN && self.routes.contains_key(&(*prefix, TableId::LOCAL));
-            !hidden && !target::is_fixed(*prefix)
+            !hidden && !target::is_fixed::<Ipv4>(*prefix)
         });
         let gateways = selected.filter_map(|((prefix, _), route)| {
             let [nexthop] = route.nexthops[..] else {

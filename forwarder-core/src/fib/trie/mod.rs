@@ -22,15 +22,16 @@
 //! each change would need neither, and 10 ms a change for a full table.
 
 use forwarder_common::trie::{COLUMNS, NO_ROUTE, ROOT_ROWS, child, child_row, leaf};
-use ipnet::Ipv4Net;
 use thiserror::Error;
 
+use super::FibFamily;
 use super::pool::Pool;
 
 mod prefixes;
 #[cfg(test)]
 mod tests;
 
+pub use prefixes::Bits;
 use prefixes::{Prefix, Prefixes, base};
 
 /// Where the rows are.
@@ -45,10 +46,12 @@ pub trait RowStore {
 
 /// No row is free for the prefix. The table is as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("the route table's {rows} rows are all in use; raise `ipv4-rows` and restart")]
+#[error("the route table's {rows} rows are all in use; raise `{setting}` and restart")]
 pub struct Full {
     /// How many there are.
     pub rows: u32,
+    /// The configuration's name for that.
+    pub setting: &'static str,
 }
 
 /// What a slot holds when it holds no child: a word and the length of the
@@ -90,19 +93,23 @@ fn slot(node: u32, index: u32) -> Slot {
     }
 }
 
+fn key<F: FibFamily>(prefix: F::Prefix) -> Prefix<F::Bits> {
+    Prefix::new(F::bits(F::network(&prefix)), F::len(&prefix))
+}
+
 /// The row at which the root starts.
 const ROOT: u32 = 0;
 
 /// The writer.
-pub struct Trie {
-    prefixes: Prefixes,
+pub struct Trie<F: FibFamily> {
+    prefixes: Prefixes<F::Bits>,
     /// By row, up to the highest ever used.
     states: Vec<RowState>,
     pool: Pool,
     rows: u32,
 }
 
-impl Trie {
+impl<F: FibFamily> Trie<F> {
     /// An empty table in `rows` rows of zeroes, of which the root takes
     /// [`ROOT_ROWS`].
     pub fn new(rows: u32) -> Self {
@@ -112,7 +119,7 @@ impl Trie {
         Trie {
             prefixes: Prefixes::new(),
             states,
-            pool: Pool::new(ROOT_ROWS, rows),
+            pool: Pool::new(ROOT_ROWS..rows),
             rows,
         }
     }
@@ -149,13 +156,13 @@ impl Trie {
     /// prefix that is new can fail.
     pub fn insert(
         &mut self,
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
         id: u32,
         store: &mut impl RowStore,
     ) -> Result<(), Full> {
-        let prefix = Prefix::from(prefix);
+        let prefix = key::<F>(prefix);
         if self.missing(prefix, store) > self.pool.available() {
-            return Err(Full { rows: self.rows });
+            return Err(self.full());
         }
         let leaf = Leaf {
             word: leaf(id),
@@ -168,8 +175,8 @@ impl Trie {
 
     /// Forgets a prefix; what it covered goes to the next shorter one. False,
     /// and nothing is done, where there is no such prefix.
-    pub fn remove(&mut self, prefix: Ipv4Net, store: &mut impl RowStore) -> bool {
-        let prefix = Prefix::from(prefix);
+    pub fn remove(&mut self, prefix: F::Prefix, store: &mut impl RowStore) -> bool {
+        let prefix = key::<F>(prefix);
         if !self.prefixes.remove(prefix) {
             return false;
         }
@@ -187,8 +194,15 @@ impl Trie {
         true
     }
 
+    fn full(&self) -> Full {
+        Full {
+            rows: self.rows,
+            setting: F::ROWS_SETTING,
+        }
+    }
+
     /// How many rows an insertion takes.
-    fn missing(&self, prefix: Prefix, store: &impl RowStore) -> u32 {
+    fn missing(&self, prefix: Prefix<F::Bits>, store: &impl RowStore) -> u32 {
         let mut node = ROOT;
         for level in 0..prefix.level() {
             let at = slot(node, prefix.index(level));
@@ -204,7 +218,7 @@ impl Trie {
         &mut self,
         node: u32,
         level: u8,
-        prefix: Prefix,
+        prefix: Prefix<F::Bits>,
         leaf: Leaf,
         store: &mut impl RowStore,
     ) -> Result<(), Full> {
@@ -229,7 +243,7 @@ impl Trie {
             word,
             len: self.length(at),
         };
-        let row = self.pool.take().ok_or(Full { rows: self.rows })?;
+        let row = self.pool.take().ok_or_else(|| self.full())?;
         self.fill(row, level + 1, above, store);
         // Nobody sees the row yet: what is below it is made in place.
         self.insert_below(row, level + 1, prefix, leaf, store)?;
@@ -241,7 +255,7 @@ impl Trie {
         &mut self,
         node: u32,
         level: u8,
-        prefix: Prefix,
+        prefix: Prefix<F::Bits>,
         behind: Leaf,
         store: &mut impl RowStore,
     ) {

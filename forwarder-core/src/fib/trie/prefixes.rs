@@ -2,36 +2,61 @@
 //! shows through when one goes.
 //!
 //! A leaf-pushed trie forgets a prefix that longer ones cover completely, so
-//! they are kept here: one hash table a length, 9 bytes a prefix and at most
-//! twice that while a table has just grown (a full Internet table: 10 to 20
+//! they are kept here: one hash table a length, 9 bytes an IPv4 prefix (21 an IPv6 one)
+//! and at most twice that while a table has just grown (a full Internet table: 10 to 20
 //! MB). `prefix_trie`, which the FIB itself uses, would take five times as
 //! much, and the FIB's own copy is of no use: it is ahead of the maps while
 //! its operations are carried out, and holds prefixes that found no room.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::ops::Range;
 
-use ipnet::Ipv4Net;
+/// An address as a number: `u32` or `u128`.
+pub trait Bits: Copy + Eq + Hash + std::fmt::Debug {
+    /// How many bits it has.
+    const LEN: u8;
+
+    /// All but the first `len` bits cleared.
+    fn masked(self, len: u8) -> Self;
+
+    /// The last `bits` (at most 16) of the first `end` bits.
+    fn slice(self, end: u8, bits: u8) -> u32;
+}
+
+macro_rules! bits {
+    ($number:ty) => {
+        impl Bits for $number {
+            const LEN: u8 = <$number>::BITS as u8;
+
+            fn masked(self, len: u8) -> Self {
+                // A shift by all the bits leaves none.
+                let shift = u32::from(Self::LEN - len);
+                self & <$number>::MAX.checked_shl(shift).unwrap_or(0)
+            }
+
+            fn slice(self, end: u8, bits: u8) -> u32 {
+                let low = (self >> (Self::LEN - end)) as u32;
+                low & ((1 << bits) - 1)
+            }
+        }
+    };
+}
+
+bits!(u32);
+bits!(u128);
 
 /// A prefix as the trie sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Prefix {
-    bits: u32,
+pub(super) struct Prefix<B> {
+    bits: B,
     pub(super) len: u8,
 }
 
-impl From<Ipv4Net> for Prefix {
-    fn from(prefix: Ipv4Net) -> Self {
-        Prefix::new(prefix.addr().into(), prefix.prefix_len())
-    }
-}
-
-impl Prefix {
-    fn new(address: u32, len: u8) -> Self {
-        // A shift by 32 leaves no bit.
-        let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+impl<B: Bits> Prefix<B> {
+    pub(super) fn new(address: B, len: u8) -> Self {
         Prefix {
-            bits: address & mask,
+            bits: address.masked(len),
             len,
         }
     }
@@ -47,10 +72,9 @@ impl Prefix {
         first..first + (1 << (end(self.level()) - self.len))
     }
 
-    /// Its slot in a node of a level on the way.
+    /// Its slot in a node of a level on the way: the root takes two bytes.
     pub(super) fn index(self, level: u8) -> u32 {
-        let bits = self.bits >> (32 - u32::from(end(level)));
-        bits % slots(level)
+        self.bits.slice(end(level), if level == 0 { 16 } else { 8 })
     }
 }
 
@@ -64,29 +88,24 @@ fn end(level: u8) -> u8 {
     16 + 8 * level
 }
 
-/// Slots of a node: the root takes two bytes.
-fn slots(level: u8) -> u32 {
-    if level == 0 { 1 << 16 } else { 1 << 8 }
-}
-
 /// Prefix → next-hop id.
-pub(super) struct Prefixes {
-    by_length: [HashMap<u32, u32>; 33],
+pub(super) struct Prefixes<B> {
+    by_length: Vec<HashMap<B, u32>>,
 }
 
-impl Prefixes {
+impl<B: Bits> Prefixes<B> {
     pub(super) fn new() -> Self {
         Prefixes {
-            by_length: std::array::from_fn(|_| HashMap::new()),
+            by_length: (0..=B::LEN).map(|_| HashMap::new()).collect(),
         }
     }
 
-    pub(super) fn insert(&mut self, prefix: Prefix, id: u32) {
+    pub(super) fn insert(&mut self, prefix: Prefix<B>, id: u32) {
         self.by_length[usize::from(prefix.len)].insert(prefix.bits, id);
     }
 
     /// False where there was none.
-    pub(super) fn remove(&mut self, prefix: Prefix) -> bool {
+    pub(super) fn remove(&mut self, prefix: Prefix<B>) -> bool {
         let length = &mut self.by_length[usize::from(prefix.len)];
         let found = length.remove(&prefix.bits).is_some();
         if length.is_empty() {
@@ -96,7 +115,7 @@ impl Prefixes {
     }
 
     /// The longest prefix that is shorter than this one and contains it.
-    pub(super) fn covering(&self, prefix: Prefix) -> Option<(u8, u32)> {
+    pub(super) fn covering(&self, prefix: Prefix<B>) -> Option<(u8, u32)> {
         (0..prefix.len).rev().find_map(|len| {
             let wider = Prefix::new(prefix.bits, len);
             let id = self.by_length[usize::from(len)].get(&wider.bits)?;

@@ -2,25 +2,65 @@
 //! single store.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
-use forwarder_common::trie::{Row, Rows, lookup4};
+use forwarder_common::trie::{Row, Rows, lookup4, lookup6};
+use ipnet::{Ipv4Net, Ipv6Net};
 use proptest::prelude::*;
 
 use super::*;
+use crate::net::{Family, Ipv4, Ipv6};
 
-type Routes = BTreeMap<Ipv4Net, u32>;
+type Routes<F> = BTreeMap<<F as Family>::Prefix, u32>;
+
+/// A family's lookup, as programs do it.
+trait Reader: FibFamily {
+    fn find(rows: &impl Rows, address: Self::Addr) -> Option<u32>;
+
+    fn number(address: Self::Addr) -> u128;
+
+    fn address(number: u128) -> Self::Addr;
+}
+
+impl Reader for Ipv4 {
+    fn find(rows: &impl Rows, address: Self::Addr) -> Option<u32> {
+        lookup4(rows, address.to_bits())
+    }
+
+    fn number(address: Self::Addr) -> u128 {
+        address.to_bits().into()
+    }
+
+    fn address(number: u128) -> Self::Addr {
+        (number as u32).into()
+    }
+}
+
+impl Reader for Ipv6 {
+    fn find(rows: &impl Rows, address: Self::Addr) -> Option<u32> {
+        let bits = address.to_bits();
+        let word = |shift: u32| (bits >> shift) as u32;
+        lookup6(rows, [word(96), word(64), word(32), word(0)])
+    }
+
+    fn number(address: Self::Addr) -> u128 {
+        address.to_bits()
+    }
+
+    fn address(number: u128) -> Self::Addr {
+        number.into()
+    }
+}
 
 /// Rows in memory, watched.
-struct Memory {
+struct Memory<F: Reader> {
     rows: Vec<Row>,
     /// Address, and the two answers that it may get.
-    probes: Vec<(u32, [Option<u32>; 2])>,
+    probes: Vec<(F::Addr, [Option<u32>; 2])>,
     /// Rows that rest: a reader may be in them.
     resting: Vec<u32>,
 }
 
-impl Memory {
+impl<F: Reader> Memory<F> {
     fn new(rows: u32) -> Self {
         Memory {
             rows: vec![[0; COLUMNS]; rows as usize],
@@ -30,13 +70,13 @@ impl Memory {
     }
 }
 
-impl Rows for Memory {
+impl<F: Reader> Rows for Memory<F> {
     fn word(&self, row: u32, column: u32) -> u32 {
         self.rows[row as usize][column as usize % COLUMNS]
     }
 }
 
-impl RowStore for Memory {
+impl<F: Reader> RowStore for Memory<F> {
     fn load(&self, row: u32, column: u32) -> u32 {
         self.word(row, column)
     }
@@ -45,8 +85,7 @@ impl RowStore for Memory {
         assert!(!self.resting.contains(&row), "row {row} rests");
         self.rows[row as usize][column as usize] = word;
         for (address, allowed) in &self.probes {
-            let found = lookup4(self, *address);
-            let address = Ipv4Addr::from(*address);
+            let found = F::find(self, *address);
             assert!(
                 allowed.contains(&found),
                 "{address} got {found:?} during a change from {allowed:?}"
@@ -56,22 +95,22 @@ impl RowStore for Memory {
 }
 
 /// A table and what should be in it.
-struct Checked {
-    trie: Trie,
-    memory: Memory,
-    routes: Routes,
+struct Checked<F: Reader> {
+    trie: Trie<F>,
+    memory: Memory<F>,
+    routes: Routes<F>,
 }
 
-impl Checked {
+impl<F: Reader> Checked<F> {
     fn new(rows: u32) -> Self {
         Checked {
             trie: Trie::new(rows),
             memory: Memory::new(rows),
-            routes: Routes::new(),
+            routes: Routes::<F>::new(),
         }
     }
 
-    fn insert(&mut self, prefix: Ipv4Net, id: u32) -> Result<(), Full> {
+    fn insert(&mut self, prefix: F::Prefix, id: u32) -> Result<(), Full> {
         let mut after = self.routes.clone();
         after.insert(prefix, id);
         self.watch(&after, prefix);
@@ -81,7 +120,7 @@ impl Checked {
         Ok(())
     }
 
-    fn remove(&mut self, prefix: Ipv4Net) {
+    fn remove(&mut self, prefix: F::Prefix) {
         let mut after = self.routes.clone();
         let known = after.remove(&prefix).is_some();
         self.watch(&after, prefix);
@@ -90,11 +129,14 @@ impl Checked {
         self.check();
     }
 
-    fn watch(&mut self, after: &Routes, changed: Ipv4Net) {
-        self.memory.probes = probes(after.keys().chain([&changed]))
+    fn watch(&mut self, after: &Routes<F>, changed: F::Prefix) {
+        self.memory.probes = probes::<F>(after.keys().chain([&changed]))
             .into_iter()
             .map(|address| {
-                let answers = [longest(&self.routes, address), longest(after, address)];
+                let answers = [
+                    longest::<F>(&self.routes, address),
+                    longest::<F>(after, address),
+                ];
                 (address, answers)
             })
             .collect();
@@ -102,10 +144,10 @@ impl Checked {
 
     fn check(&self) {
         for (address, [_, expected]) in &self.memory.probes {
-            let address = *address;
-            assert_eq!(lookup4(&self.memory, address), *expected, "{address:#x}");
+            let found = F::find(&self.memory, *address);
+            assert_eq!(found, *expected, "{address}");
         }
-        assert_eq!(self.trie.rows_used(), ROOT_ROWS + nodes(&self.routes));
+        assert_eq!(self.trie.rows_used(), ROOT_ROWS + nodes::<F>(&self.routes));
     }
 
     /// A grace period begins, and what was freed rests.
@@ -120,16 +162,12 @@ impl Checked {
 }
 
 /// The ends of each prefix and their neighbours outside.
-fn probes<'a>(prefixes: impl Iterator<Item = &'a Ipv4Net>) -> Vec<u32> {
-    let mut probes: Vec<u32> = prefixes
+fn probes<'a, F: Reader>(prefixes: impl Iterator<Item = &'a F::Prefix>) -> Vec<F::Addr> {
+    let mut probes: Vec<F::Addr> = prefixes
         .flat_map(|prefix| {
-            let (first, last) = (prefix.network().into(), prefix.broadcast().into());
-            [
-                u32::wrapping_sub(first, 1),
-                first,
-                last,
-                u32::wrapping_add(last, 1),
-            ]
+            let (first, last) = (F::number(F::network(prefix)), F::number(F::last(prefix)));
+            let around = [first.wrapping_sub(1), first, last, last.wrapping_add(1)];
+            around.map(F::address)
         })
         .collect();
     probes.sort_unstable();
@@ -137,25 +175,24 @@ fn probes<'a>(prefixes: impl Iterator<Item = &'a Ipv4Net>) -> Vec<u32> {
     probes
 }
 
-fn longest(routes: &Routes, address: u32) -> Option<u32> {
-    let address = Ipv4Addr::from(address);
+fn longest<F: Reader>(routes: &Routes<F>, address: F::Addr) -> Option<u32> {
     let matches = routes
         .iter()
-        .filter(|(prefix, _)| prefix.contains(&address));
-    let best = matches.max_by_key(|(prefix, _)| prefix.prefix_len());
+        .filter(|(prefix, _)| F::contains(prefix, address));
+    let best = matches.max_by_key(|(prefix, _)| F::len(prefix));
     best.map(|(_, id)| *id)
 }
 
-/// Nodes below the root that a set of prefixes needs: one for each /16 and each
-/// /24 with something longer in it.
-fn nodes(routes: &Routes) -> u32 {
-    [16, 24]
-        .into_iter()
+/// Nodes below the root that a set of prefixes needs: one for each /16, /24 and
+/// so on with something longer in it.
+fn nodes<F: Reader>(routes: &Routes<F>) -> u32 {
+    (16..F::BITS)
+        .step_by(8)
         .map(|len| {
             let mut nodes: Vec<_> = routes
                 .keys()
-                .filter(|prefix| prefix.prefix_len() > len)
-                .map(|prefix| u32::from(prefix.network()) >> (32 - len))
+                .filter(|prefix| F::len(prefix) > len)
+                .map(|prefix| F::number(F::network(prefix)) >> (F::BITS - len))
                 .collect();
             nodes.sort_unstable();
             nodes.dedup();
@@ -169,30 +206,81 @@ fn net(text: &str) -> Ipv4Net {
 }
 
 #[derive(Clone, Debug)]
-enum Op {
-    Insert(Ipv4Net, u32),
+enum Op<P> {
+    Insert(P, u32),
     /// The n-th of those that there are, or one that is not.
     Remove(usize),
     Rest,
     Release,
 }
 
-/// Few distinct bytes, so that prefixes nest; short ones are rare, since each
-/// stores many words.
-fn prefix() -> impl Strategy<Value = Ipv4Net> {
-    let byte = || prop_oneof![Just(0u8), Just(1), Just(10), Just(128), Just(255)];
+/// Few distinct bytes, so that prefixes nest.
+fn byte() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0u8), Just(1), Just(10), Just(128), Just(255)]
+}
+
+/// Short ones are rare, since each stores many words.
+fn prefix4() -> impl Strategy<Value = Ipv4Net> {
     let length = prop_oneof![1 => 0u8..8, 4 => 8u8..=16, 6 => 17u8..=24, 6 => 25u8..=32];
     ([byte(), byte(), byte(), byte()], length)
         .prop_map(|(bytes, len)| Ipv4Net::new(bytes.into(), len).expect("length").trunc())
 }
 
-fn op() -> impl Strategy<Value = Op> {
+fn prefix6() -> impl Strategy<Value = Ipv6Net> {
+    let length =
+        prop_oneof![1 => 0u8..8, 4 => 8u8..=32, 6 => 33u8..=64, 4 => 65u8..=127, 3 => Just(128)];
+    // The later bytes are all alike, so that long prefixes share their way.
+    ([byte(), byte(), byte(), byte()], byte(), length).prop_map(|(first, rest, len)| {
+        let mut bytes = [rest; 16];
+        bytes[..4].copy_from_slice(&first);
+        Ipv6Net::new(bytes.into(), len).expect("length").trunc()
+    })
+}
+
+fn op<P: Clone + std::fmt::Debug>(
+    prefix: impl Strategy<Value = P>,
+) -> impl Strategy<Value = Op<P>> {
     prop_oneof![
-        6 => (prefix(), 0u32..5).prop_map(|(prefix, id)| Op::Insert(prefix, id)),
+        6 => (prefix, 0u32..5).prop_map(|(prefix, id)| Op::Insert(prefix, id)),
         4 => (0usize..20).prop_map(Op::Remove),
         1 => Just(Op::Rest),
         1 => Just(Op::Release),
     ]
+}
+
+/// Carries the changes out, looked at after each store.
+fn change<F: Reader>(ops: Vec<Op<F::Prefix>>, room: u32, absent: F::Prefix) {
+    let mut table = Checked::<F>::new(room);
+    for op in ops {
+        match op {
+            Op::Insert(prefix, id) => {
+                let before = table.trie.rows_used();
+                if table.insert(prefix, id).is_err() {
+                    assert!(!table.routes.contains_key(&prefix));
+                    assert_eq!(table.trie.rows_used(), before);
+                    let routes = table.routes.clone();
+                    table.watch(&routes, prefix);
+                    table.check();
+                }
+            }
+            Op::Remove(n) => {
+                let prefix = table.routes.keys().nth(n).copied();
+                table.remove(prefix.unwrap_or(absent));
+            }
+            Op::Rest => table.rest(),
+            Op::Release => table.release(),
+        }
+    }
+    for prefix in table.routes.clone().into_keys() {
+        table.remove(prefix);
+    }
+    assert_eq!(table.trie.rows_used(), ROOT_ROWS);
+    let mut root = table.memory.rows[..256].iter().flatten();
+    assert!(root.all(|word| *word == NO_ROUTE));
+}
+
+fn room() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(ROOT_ROWS + 5), Just(ROOT_ROWS + 200)]
 }
 
 proptest! {
@@ -200,57 +288,40 @@ proptest! {
 
     #[test]
     fn readers_meet_the_old_or_the_new_match_whatever_changes(
-        ops in proptest::collection::vec(op(), 1..40),
-        room in prop_oneof![Just(ROOT_ROWS + 5), Just(ROOT_ROWS + 200)],
+        ops in proptest::collection::vec(op(prefix4()), 1..40),
+        room in room(),
     ) {
-        let mut table = Checked::new(room);
-        for op in ops {
-            match op {
-                Op::Insert(prefix, id) => {
-                    let before = table.trie.rows_used();
-                    if table.insert(prefix, id).is_err() {
-                        prop_assert!(!table.routes.contains_key(&prefix));
-                        prop_assert_eq!(table.trie.rows_used(), before);
-                        let routes = table.routes.clone();
-                        table.watch(&routes, prefix);
-                        table.check();
-                    }
-                }
-                Op::Remove(n) => {
-                    let absent = net("77.0.0.0/20");
-                    let prefix = table.routes.keys().nth(n).copied();
-                    table.remove(prefix.unwrap_or(absent));
-                }
-                Op::Rest => table.rest(),
-                Op::Release => table.release(),
-            }
-        }
-        for prefix in table.routes.clone().into_keys() {
-            table.remove(prefix);
-        }
-        prop_assert_eq!(table.trie.rows_used(), ROOT_ROWS);
-        prop_assert!(table.memory.rows[..256].iter().flatten().all(|word| *word == NO_ROUTE));
+        change::<Ipv4>(ops, room, net("77.0.0.0/20"));
+    }
+
+    #[test]
+    fn so_do_readers_of_ipv6(
+        ops in proptest::collection::vec(op(prefix6()), 1..40),
+        room in room(),
+    ) {
+        change::<Ipv6>(ops, room, "7700::/20".parse().expect("prefix"));
     }
 }
 
 #[test]
 fn a_prefix_that_longer_ones_hide_shows_again_when_they_go() {
-    let mut table = Checked::new(300);
+    let mut table = Checked::<Ipv4>::new(300);
     for (text, id) in [("10.0.0.0/23", 1), ("10.0.0.0/24", 2), ("10.0.1.0/24", 3)] {
         table.insert(net(text), id).expect("room");
     }
     table.remove(net("10.0.1.0/24"));
     table.remove(net("10.0.0.0/24"));
-    assert_eq!(lookup4(&table.memory, 0x0a00_0101), Some(1));
+    assert_eq!(Ipv4::find(&table.memory, [10, 0, 1, 1].into()), Some(1));
 }
 
 #[test]
 fn a_row_is_used_again_only_after_its_release() {
-    let mut table = Checked::new(ROOT_ROWS + 1);
+    let mut table = Checked::<Ipv4>::new(ROOT_ROWS + 1);
     table.insert(net("10.0.1.0/24"), 1).expect("room");
     table.remove(net("10.0.1.0/24"));
     let full = Full {
         rows: ROOT_ROWS + 1,
+        setting: "ipv4-rows",
     };
     assert_eq!(table.insert(net("10.9.1.0/24"), 1), Err(full));
     assert!(table.trie.has_freed());
@@ -263,14 +334,14 @@ fn a_row_is_used_again_only_after_its_release() {
 
 #[test]
 fn a_prefix_that_needs_two_rows_takes_none_when_there_is_one() {
-    let mut table = Checked::new(ROOT_ROWS + 1);
+    let mut table = Checked::<Ipv4>::new(ROOT_ROWS + 1);
     assert!(table.insert(net("10.0.0.1/32"), 1).is_err());
     table.insert(net("10.0.0.0/24"), 1).expect("room for one");
 }
 
 #[test]
 fn a_full_table_takes_new_next_hops_for_the_prefixes_it_has() {
-    let mut table = Checked::new(ROOT_ROWS + 2);
+    let mut table = Checked::<Ipv4>::new(ROOT_ROWS + 2);
     table.insert(net("10.0.0.1/32"), 1).expect("room");
     table.insert(net("10.0.0.1/32"), 2).expect("its rows");
     table.insert(net("10.0.0.0/25"), 3).expect("the same rows");
@@ -280,5 +351,5 @@ fn a_full_table_takes_new_next_hops_for_the_prefixes_it_has() {
 
 #[test]
 fn a_table_without_room_for_its_root_gets_it() {
-    assert_eq!(Trie::new(1).rows(), ROOT_ROWS);
+    assert_eq!(Trie::<Ipv6>::new(1).rows(), ROOT_ROWS);
 }
