@@ -56,6 +56,9 @@ pub struct Interface {
     pub link_elsewhere: bool,
     /// `net.ipv4.conf.NAME.forwarding`.
     pub forwarding4: bool,
+    /// IPv6 is forwarded: `net.ipv6.conf.all.forwarding`, which is one switch for
+    /// all interfaces (`ip6_forward`).
+    pub forwarding6: bool,
     /// `net.ipv4.conf.NAME.send_redirects`, `all` included.
     pub send_redirects: bool,
     /// Its addresses, sorted.

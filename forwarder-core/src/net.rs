@@ -13,6 +13,7 @@ pub trait Family: Copy + Eq + Ord + Hash + Debug + Default + Send + Sync + 'stat
     type Addr: Copy + Eq + Ord + Hash + Debug + Display + Into<IpAddr> + Send + Sync + 'static;
     /// A prefix whose host bits are zero.
     type Prefix: prefix_trie::Prefix
+        + Default
         + Copy
         + Eq
         + Ord
@@ -29,6 +30,12 @@ pub trait Family: Copy + Eq + Ord + Hash + Debug + Default + Send + Sync + 'stat
     /// "ipv4" or "ipv6".
     const NAME: &'static str;
 
+    /// The kernel drops a link's routes with its last address, and those that
+    /// prefer an address as source with that address. (IPv6 keeps both.)
+    const NEEDS_ADDRESSES: bool;
+    /// The kernel makes one route of all next hops with a prefix and metric,
+    /// and tells of them one by one.
+    const MERGES_NEXTHOPS: bool;
     /// The lowest address.
     const FIRST: Self::Addr;
     /// The highest.
@@ -47,6 +54,9 @@ pub trait Family: Copy + Eq + Ord + Hash + Debug + Default + Send + Sync + 'stat
     fn contains(prefix: &Self::Prefix, addr: Self::Addr) -> bool;
     /// The address in this family, if it is of this family.
     fn from_ip(addr: IpAddr) -> Option<Self::Addr>;
+    /// The prefix in this family, if it is of this family.
+    fn from_net(net: IpNet) -> Option<Self::Prefix>;
+
     /// The host prefix of an address.
     fn host(addr: Self::Addr) -> Self::Prefix;
 }
@@ -66,6 +76,8 @@ macro_rules! family {
             type Prefix = $net;
             const BITS: u8 = $bits;
             const NAME: &'static str = $name;
+            const NEEDS_ADDRESSES: bool = $bits == 32;
+            const MERGES_NEXTHOPS: bool = $bits == 128;
             const FIRST: $addr = <$addr>::from_bits(0);
             const LAST: $addr = <$addr>::from_bits(!0);
 
@@ -90,6 +102,13 @@ macro_rules! family {
                     _ => None,
                 }
             }
+            fn from_net(net: IpNet) -> Option<$net> {
+                match net {
+                    IpNet::$variant(net) => Some(net.trunc()),
+                    _ => None,
+                }
+            }
+
             fn host(addr: $addr) -> $net {
                 <$net>::from(addr)
             }

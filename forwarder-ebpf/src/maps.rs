@@ -5,8 +5,9 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use forwarder_common::abi::{
-    Adjacency, CounterRow, FlowKey, MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_OWN, MAX_PORTS, Meta,
-    OwnFilter, PORT_SLOTS, Port, PuntLimit, PuntState, TxFilter,
+    Adjacency, Counter, CounterRow, FlowKey, GROUP_BUCKETS, GROUP_LINKS as LINKS, MAX_ADJACENCIES,
+    MAX_COUNTED, MAX_GROUPS, MAX_NEXTHOPS, MAX_OWN, MAX_PORTS, MAX_VLANS, Meta, OwnFilter,
+    PORT_SLOTS, Port, PuntLimit, PuntState, TxFilter, VlanKey,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_common::trie::{ROOT_ROWS, Row};
@@ -16,6 +17,24 @@ pub static ROUTES4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(1 << 20, 0);
 
 #[map]
 pub static ROWS4: Array<Row> = Array::with_max_entries(ROOT_ROWS, BPF_F_MMAPABLE);
+
+#[map]
+pub static ROUTES6: LpmTrie<[u32; 4], u32> = LpmTrie::with_max_entries(1 << 20, 0);
+
+#[map]
+pub static ROWS6: Array<Row> = Array::with_max_entries(ROOT_ROWS, BPF_F_MMAPABLE);
+
+#[map]
+pub static GROUP: Array<[u32; GROUP_BUCKETS]> = Array::with_max_entries(MAX_GROUPS, 0);
+
+#[map]
+pub static GROUP_LINKS: Array<[u32; LINKS]> = Array::with_max_entries(MAX_GROUPS, 0);
+
+#[map]
+pub static ROUTE_COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(MAX_COUNTED, 0);
+
+#[map]
+pub static VLAN_PORTS: HashMap<VlanKey, Port> = HashMap::with_max_entries(MAX_VLANS, 0);
 
 #[map]
 pub static NEXTHOP: Array<u32> = Array::with_max_entries(MAX_NEXTHOPS, 0);
@@ -40,6 +59,9 @@ pub static OWN_FILTER: Array<OwnFilter> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static OWN4: HashMap<u32, u32> = HashMap::with_max_entries(MAX_OWN, 0);
+
+#[map]
+pub static OWN6: HashMap<[u32; 4], u32> = HashMap::with_max_entries(MAX_OWN, 0);
 
 #[map]
 pub static PUNT_LIMIT: Array<PuntLimit> = Array::with_max_entries(PuntClass::SLOTS, 0);

@@ -28,7 +28,7 @@ type Announcement = (Metric, u16, Option<std::net::Ipv4Addr>);
 
 /// The feed's state: what RIP was told.
 pub struct Feed {
-    rib: RibHandle,
+    rib: RibHandle<Ipv4>,
     settings: watch::Receiver<Option<Arc<Rip>>>,
     output: mpsc::Sender<Vec<Redistribute<Ipv4>>>,
     cursor: Generation,
@@ -38,7 +38,7 @@ pub struct Feed {
 impl Feed {
     /// Nothing told yet.
     pub fn new(
-        rib: RibHandle,
+        rib: RibHandle<Ipv4>,
         settings: watch::Receiver<Option<Arc<Rip>>>,
         output: mpsc::Sender<Vec<Redistribute<Ipv4>>>,
     ) -> Feed {
@@ -69,7 +69,7 @@ impl Feed {
         }
     }
 
-    async fn pulled(&mut self, pulled: Pulled) {
+    async fn pulled(&mut self, pulled: Pulled<Ipv4>) {
         let settings = self.settings.borrow_and_update().clone();
         let mut out = Vec::new();
         match pulled {

@@ -17,9 +17,12 @@ use super::value::{self, integer};
 pub struct Dataplane {
     /// How the program finds routes.
     pub engine: Engine,
-    /// Rows of the engine `multibit`, 1 KiB each.
+    /// Rows of the engine `multibit` for IPv4 at the start, 1 KiB each.
     #[serde(deserialize_with = "rows")]
     pub ipv4_rows: u32,
+    /// Likewise for IPv6.
+    #[serde(deserialize_with = "rows")]
+    pub ipv6_rows: u32,
     /// How the program is attached.
     pub attach: Attach,
     /// Which interfaces become ports; empty = Ethernet devices that are up, have
@@ -39,6 +42,7 @@ impl Default for Dataplane {
         Dataplane {
             engine: Engine::default(),
             ipv4_rows: 32_768,
+            ipv6_rows: 16_384,
             attach: Attach::default(),
             interfaces: Vec::new(),
             bypass: BTreeSet::new(),
@@ -65,16 +69,19 @@ pub enum Engine {
     Multibit,
     /// A `BPF_MAP_TYPE_LPM_TRIE`.
     LpmTrie,
+    /// The kernel's own tables, by the helper `bpf_fib_lookup`.
+    Kernel,
 }
 
 impl Engine {
-    const ALL: [Engine; 2] = [Engine::Multibit, Engine::LpmTrie];
+    const ALL: [Engine; 3] = [Engine::Multibit, Engine::LpmTrie, Engine::Kernel];
 
     /// As it is written in the file.
     pub const fn name(self) -> &'static str {
         match self {
             Engine::Multibit => "multibit",
             Engine::LpmTrie => "lpm-trie",
+            Engine::Kernel => "kernel",
         }
     }
 }
@@ -84,7 +91,7 @@ impl<'de> Deserialize<'de> for Engine {
         value::string(deserializer, "the name of an engine", |text| {
             let known = Engine::ALL.iter().find(|engine| engine.name() == text);
             known.copied().ok_or_else(|| {
-                let help = "this version has \"multibit\" and \"lpm-trie\"";
+                let help = "there are \"multibit\", \"lpm-trie\" and \"kernel\"";
                 wrong(format!("engine {text:?} is not known"), help)
             })
         })

@@ -1,22 +1,22 @@
 //! `[[static]]`: routes that the operator writes down.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::ops::Range;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Fault;
-use super::value::{self, DeviceName, FromShort, Host, OrShort, Prefix, integer};
+use super::value::{self, DeviceName, FromShort, OrShort, Prefix, Router, integer};
 use crate::route::Distance;
 
 /// A static route. A next hop that cannot be reached waits; it is no error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StaticRoute {
     /// The destination.
-    pub prefix: Ipv4Net,
+    pub prefix: IpNet,
     /// What to do with it.
     pub target: StaticTarget,
     /// Its administrative distance.
@@ -44,7 +44,7 @@ pub enum StaticTarget {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StaticNexthop {
     /// The router to send to; `None` = the destination is on the link.
-    pub via: Option<Ipv4Addr>,
+    pub via: Option<IpAddr>,
     /// The interface; `None` = the connected network that `via` lies in tells.
     pub dev: Option<String>,
     /// Share of the traffic, 1..=256.
@@ -86,7 +86,7 @@ enum RawKind {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawNexthop {
-    via: Option<Host>,
+    via: Option<Router>,
     dev: Option<DeviceName>,
     #[serde(default = "one", deserialize_with = "weight")]
     weight: u16,
@@ -108,9 +108,9 @@ impl FromShort for RawNexthop {
     const EXPECTING: &'static str = "a router's address or { via = …, dev = …, weight = … }";
 
     fn from_short(text: &str) -> Result<Self, String> {
-        let via = value::parse_host(text)?;
+        let via = value::parse_router(text)?;
         Ok(RawNexthop {
-            via: Some(Host(via)),
+            via: Some(Router(via)),
             dev: None,
             weight: 1,
         })
@@ -168,10 +168,12 @@ fn target(raw: RawStatic) -> Result<StaticTarget, Fault> {
 fn nexthops(raw: RawStatic, prefix: Range<usize>) -> Result<StaticTarget, Fault> {
     let onlink = raw.onlink.as_ref().is_some_and(|onlink| *onlink.get_ref());
     let dev = raw.dev.map(|dev| dev.into_inner().0);
+    let ipv6 = raw.prefix.get_ref().0.addr().is_ipv6();
     let mut nexthops: Vec<StaticNexthop> = Vec::with_capacity(raw.via.len().max(1));
     for element in raw.via {
         let span = element.span();
         let nexthop = nexthop(element.into_inner().0, dev.as_deref(), onlink, &span)?;
+        check_family(&nexthop, ipv6, &span)?;
         if nexthops
             .iter()
             .any(|other| (other.via, &other.dev) == (nexthop.via, &nexthop.dev))
@@ -201,6 +203,26 @@ fn nexthops(raw: RawStatic, prefix: Range<usize>) -> Result<StaticTarget, Fault>
         }
     }
     Ok(StaticTarget::Nexthops(nexthops))
+}
+
+/// A router must be of the prefix's family, and one with a link-local address
+/// needs its link named.
+fn check_family(nexthop: &StaticNexthop, ipv6: bool, span: &Range<usize>) -> Result<(), Fault> {
+    let Some(via) = nexthop.via else {
+        return Ok(());
+    };
+    if via.is_ipv6() != ipv6 {
+        let message = "the router's address and the prefix are of different families";
+        let help = "give an IPv4 prefix an IPv4 router, an IPv6 prefix an IPv6 one";
+        return Err(Fault::new(span.clone(), message, help));
+    }
+    let link_local = matches!(via, IpAddr::V6(via) if via.is_unicast_link_local());
+    if link_local && nexthop.dev.is_none() {
+        let message = "a link-local router can be on any link";
+        let help = "say which: { via = \"fe80::1\", dev = \"eth1\" }";
+        return Err(Fault::new(span.clone(), message, help));
+    }
+    Ok(())
 }
 
 fn nexthop(

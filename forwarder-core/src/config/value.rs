@@ -6,11 +6,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -157,7 +157,7 @@ impl Visitor<'_> for DurationVisitor {
 
 /// A destination: an IPv4 prefix without host bits that can be routed to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Prefix(pub(super) Ipv4Net);
+pub(super) struct Prefix(pub(super) IpNet);
 
 impl<'de> Deserialize<'de> for Prefix {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -170,43 +170,61 @@ impl<'de> Deserialize<'de> for Prefix {
     }
 }
 
-fn parse_prefix(text: &str) -> Result<Ipv4Net, String> {
-    let Ok(prefix) = text.parse::<Ipv4Net>() else {
+fn parse_prefix(text: &str) -> Result<IpNet, String> {
+    let Ok(prefix) = text.parse::<IpNet>() else {
         return Err(wrong(
-            format!("{text:?} is not an IPv4 prefix"),
+            format!("{text:?} is not a prefix"),
             prefix_help(text),
         ));
     };
     if prefix != prefix.trunc() {
         let right = format!(
-            "write \"{}\", or \"{}/32\" for the host",
+            "write \"{}\", or \"{}/{}\" for the host",
             prefix.trunc(),
-            prefix.addr()
+            prefix.addr(),
+            prefix.max_prefix_len()
         );
         return Err(wrong(
             format!("{text:?} has bits set beyond its length"),
             right,
         ));
     }
-    let whole_octet = prefix.prefix_len() >= 8;
-    if (whole_octet && matches!(prefix.addr().octets()[0], 0 | 127))
-        || prefix.addr().octets()[0] >= 224
-    {
-        let help = "0.0.0.0/8, 127.0.0.0/8 and everything from 224.0.0.0 on are not routed";
+    if let Some(help) = not_routed(prefix) {
         return Err(wrong(format!("{text:?} is no unicast destination"), help));
     }
     Ok(prefix)
 }
 
+/// What is not routed of the prefix's family, if that is what it is.
+fn not_routed(prefix: IpNet) -> Option<&'static str> {
+    let whole_octet = prefix.prefix_len() >= 8;
+    match prefix.addr() {
+        IpAddr::V4(address) => {
+            let first = address.octets()[0];
+            let never = first >= 224 || (whole_octet && matches!(first, 0 | 127));
+            never
+                .then_some("0.0.0.0/8, 127.0.0.0/8 and everything from 224.0.0.0 on are not routed")
+        }
+        IpAddr::V6(address) => {
+            let link_local = address.is_unicast_link_local() && prefix.prefix_len() >= 10;
+            let special = prefix.prefix_len() >= 127 && address.to_bits() <= 1;
+            let never = link_local || special || (whole_octet && address.is_multicast());
+            never.then_some("::, ::1, fe80::/10 and ff00::/8 are not routed")
+        }
+    }
+}
+
 fn prefix_help(text: &str) -> String {
-    if text.parse::<Ipv4Addr>().is_ok() {
-        return format!("add the length: \"{text}/32\" for the host alone");
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => return format!("add the length: \"{text}/32\" for the host alone"),
+        Ok(IpAddr::V6(_)) => return format!("add the length: \"{text}/128\" for the host alone"),
+        Err(_) => {}
     }
     if text.contains(':') {
-        return "this version routes IPv4 only".to_owned();
+        return "write an address and a length from 0 to 128: \"2001:db8::/32\"".to_owned();
     }
     if text == "default" {
-        return "write \"0.0.0.0/0\"".to_owned();
+        return "write \"0.0.0.0/0\" or \"::/0\"".to_owned();
     }
     "write an address and a length from 0 to 32: \"198.51.100.0/24\"".to_owned()
 }
@@ -228,6 +246,34 @@ pub(super) fn parse_host(text: &str) -> Result<Ipv4Addr, String> {
         return Err(wrong(format!("{text:?} is not an IPv4 address"), help));
     };
     if matches!(address.octets()[0], 0 | 127 | 224..) {
+        return Err(wrong(format!("{text:?} is no unicast address"), help));
+    }
+    Ok(address)
+}
+
+/// The address of a router of either family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Router(pub(super) IpAddr);
+
+impl<'de> Deserialize<'de> for Router {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        string(deserializer, "an IP address", parse_router).map(Router)
+    }
+}
+
+/// The address of a router, as a text.
+pub(super) fn parse_router(text: &str) -> Result<IpAddr, String> {
+    let help = "write the address of a router on one of our links: \"192.0.2.1\", \"fe80::1\"";
+    let Ok(address) = text.parse::<IpAddr>() else {
+        return Err(wrong(format!("{text:?} is not an IP address"), help));
+    };
+    let unicast = match address {
+        IpAddr::V4(address) => !matches!(address.octets()[0], 0 | 127 | 224..),
+        IpAddr::V6(address) => {
+            !(address.is_unspecified() || address.is_loopback() || address.is_multicast())
+        }
+    };
+    if !unicast {
         return Err(wrong(format!("{text:?} is no unicast address"), help));
     }
     Ok(address)

@@ -380,6 +380,11 @@ impl<F: FibFamily> Fib<F> {
         self.nexthops.unresolved()
     }
 
+    /// Whether [`Fib::take_freed`] has something to give.
+    pub fn has_freed(&self) -> bool {
+        self.nexthops.has_freed()
+    }
+
     /// Ids and slots that nothing refers to any more, once the operations that
     /// made it so have been carried out. The caller waits until every XDP
     /// program that then ran has ended, and hands them to [`Fib::release`].

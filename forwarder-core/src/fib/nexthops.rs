@@ -343,6 +343,10 @@ impl<F: FibFamily> Nexthops<F> {
         }
     }
 
+    pub(super) fn has_freed(&self) -> bool {
+        self.ids.resting() + self.adjacencies.pool.resting() > 0
+    }
+
     /// Hands over what is no longer referred to.
     pub(super) fn take_freed(&mut self) -> Freed {
         Freed {

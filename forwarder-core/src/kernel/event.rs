@@ -1,8 +1,8 @@
 //! What the netlink monitor tells the rest of the daemon.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use crate::net::{Family, Ifindex, TableId};
+use crate::net::{Family, Ifindex, Ipv4, Ipv6, TableId};
 use crate::route::{Nexthop, RouteType};
 
 /// A route as it is in the kernel.
@@ -83,17 +83,17 @@ pub struct Neighbour<A> {
 
 /// Routes and next-hop objects, for the RIB, in the kernel's order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RouteEvent {
+pub enum RouteEvent<F: Family> {
     /// A route is there (`NLM_F_REPLACE` where it took another's place; then
     /// the one with the same table, prefix, TOS and metric is gone).
     Added {
         /// The route.
-        route: KernelRoute<crate::net::Ipv4>,
+        route: KernelRoute<F>,
         /// It replaced the first route with the same key.
         replaced: bool,
     },
     /// A route is gone.
-    Removed(KernelRoute<crate::net::Ipv4>),
+    Removed(KernelRoute<F>),
     /// A next-hop object is there or changed.
     NexthopSet {
         /// Its id.
@@ -121,23 +121,32 @@ pub enum RouteEvent {
     DumpEnd,
 }
 
-/// What concerns the fast path alone.
+/// Neighbour entries of a family, in the kernel's order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum DataplaneEvent {
-    /// A neighbour entry is there or changed.
-    Neighbour(Neighbour<Ipv4Addr>),
-    /// A neighbour entry is gone.
-    NeighbourGone {
+pub enum NeighbourEvent<F: Family> {
+    /// An entry is there or changed.
+    Set(Neighbour<F::Addr>),
+    /// An entry is gone.
+    Gone {
         /// Its interface.
         ifindex: Ifindex,
         /// Its address.
-        address: Ipv4Addr,
+        address: F::Addr,
     },
-    /// A dump of neighbours begins: what it does not name is gone. Where one
-    /// begins before the last has ended, that one counts for nothing.
-    NeighbourDumpStart,
+    /// A dump begins: what it does not name is gone. Where one begins before
+    /// the last has ended, that one counts for nothing.
+    DumpStart,
     /// The dump is complete.
-    NeighbourDumpEnd,
+    DumpEnd,
+}
+
+/// What concerns the fast path alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DataplaneEvent {
+    /// Of an IPv4 neighbour.
+    Neighbour4(NeighbourEvent<Ipv4>),
+    /// Of an IPv6 neighbour.
+    Neighbour6(NeighbourEvent<Ipv6>),
     /// What the operator configured that a fast path must not go round: told
     /// once at start, before which nothing is known, and at each change.
     Constraints(Constraints),

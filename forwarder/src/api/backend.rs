@@ -1,9 +1,9 @@
 //! What the server asks of the daemon.
 
 use std::future::Future;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::counters::PortCounters;
 use super::model::{
@@ -74,7 +74,7 @@ pub struct RouteQuery {
     /// Of which tables.
     pub table: RouteTable,
     /// Only this prefix, exactly.
-    pub prefix: Option<Ipv4Net>,
+    pub prefix: Option<IpNet>,
 }
 
 /// Which tables routes are shown of.
@@ -101,7 +101,7 @@ pub trait Backend: Send + Sync + 'static {
     fn routes(&self, query: RouteQuery) -> impl Future<Output = Reply<Vec<Route>>> + Send;
     /// What RIB, kernel and fast path do with one destination; see
     /// [`super::lookup::compare`].
-    fn lookup(&self, address: Ipv4Addr) -> impl Future<Output = Reply<Lookup>> + Send;
+    fn lookup(&self, address: IpAddr) -> impl Future<Output = Reply<Lookup>> + Send;
     /// Every interface, ports and others.
     fn interfaces(&self) -> impl Future<Output = Reply<Vec<Interface>>> + Send;
     /// Neighbours on our ports.

@@ -1,6 +1,6 @@
 //! Whether the fast path and the kernel would do the same with a packet.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::model::{KernelAnswer, Lookup, Route, XdpAnswer};
 
@@ -9,7 +9,7 @@ use super::model::{KernelAnswer, Lookup, Route, XdpAnswer};
 /// A packet that goes up is the kernel's to route, so the two cannot differ; a
 /// drop agrees with the kernel's types that drop.
 pub fn compare(
-    address: Ipv4Addr,
+    address: IpAddr,
     rib: Option<Route>,
     kernel: KernelAnswer,
     xdp: XdpAnswer,
@@ -25,7 +25,7 @@ pub fn compare(
     }
 }
 
-fn difference(address: Ipv4Addr, kernel: &KernelAnswer, xdp: &XdpAnswer) -> Option<String> {
+fn difference(address: IpAddr, kernel: &KernelAnswer, xdp: &XdpAnswer) -> Option<String> {
     let agree = match xdp.verdict.as_str() {
         "forward" => {
             // A host on the link: the fast path names it, the kernel names none.
@@ -66,7 +66,7 @@ pub fn kernel_words(answer: &KernelAnswer) -> String {
     format!("{kind}{}", way(answer.via, answer.dev.as_deref()))
 }
 
-fn way(via: Option<Ipv4Addr>, dev: Option<&str>) -> String {
+fn way(via: Option<IpAddr>, dev: Option<&str>) -> String {
     let mut text = String::new();
     if let Some(via) = via {
         text.push_str(&format!(" via {via}"));

@@ -147,12 +147,15 @@ fn tables(text: &mut Encoder, sample: &Sample) {
     let fib = &sample.fib;
     for (kind, count) in [
         ("prefix", fib.prefixes),
+        ("prefix-ipv6", fib.ipv6.prefixes),
         ("host-route", fib.host_routes),
+        ("host-route-ipv6", fib.ipv6.host_routes),
         ("nexthop", fib.nexthops),
         ("adjacency", fib.adjacencies),
         ("own-address", fib.own_addresses),
         ("overflow", fib.overflow),
         ("row", fib.rows_used),
+        ("row-ipv6", fib.ipv6.rows_used),
     ] {
         text.sample("forwarder_fib_entries", &[("kind", kind)], count);
     }

@@ -5,9 +5,9 @@
 //! A value that does not apply is `null`, never left out.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// Implements what every shape needs.
@@ -62,6 +62,18 @@ shapes! {
         pub xdp: u64,
         /// The last one that RIP has been told of.
         pub rip: u64,
+        /// The same of IPv6, whose database counts by itself.
+        pub ipv6: FamilyGeneration,
+    }
+
+    /// How far a family's RIB and its sinks are.
+    pub struct FamilyGeneration {
+        /// Batches of changes since the start.
+        pub rib: u64,
+        /// The last one that is in the kernel's table.
+        pub kernel: u64,
+        /// The last one that is in the fast path's maps.
+        pub xdp: u64,
     }
 
     /// Why the fast path does less than it could.
@@ -121,7 +133,7 @@ shapes! {
         /// "main", "local" or a number.
         pub table: String,
         /// The destination.
-        pub prefix: Ipv4Net,
+        pub prefix: IpNet,
         /// Whether packets go by this one.
         pub selected: bool,
         /// "connected", "static", "rip", "kernel-bgp", "kernel-66".
@@ -150,7 +162,7 @@ shapes! {
     /// A way out of a route.
     pub struct RouteNexthop {
         /// The router; `null` = on the link.
-        pub via: Option<Ipv4Addr>,
+        pub via: Option<IpAddr>,
         /// The interface; `null` = not resolved yet.
         pub dev: Option<String>,
         /// Share of the traffic.
@@ -170,7 +182,7 @@ shapes! {
     /// `GET /v1/lookup?address=A`: who would do what with a packet to A.
     pub struct Lookup {
         /// A.
-        pub address: Ipv4Addr,
+        pub address: IpAddr,
         /// The RIB's winner; `null` = no route.
         pub rib: Option<Route>,
         /// The kernel's choice (`ip route get`).
@@ -189,7 +201,7 @@ shapes! {
         /// "none".
         pub kind: String,
         /// The router.
-        pub via: Option<Ipv4Addr>,
+        pub via: Option<IpAddr>,
         /// The interface.
         pub dev: Option<String>,
     }
@@ -201,9 +213,9 @@ shapes! {
         /// The counter it would count under.
         pub reason: String,
         /// The longest prefix that matches.
-        pub prefix: Option<Ipv4Net>,
+        pub prefix: Option<IpNet>,
         /// The router, where it forwards.
-        pub via: Option<Ipv4Addr>,
+        pub via: Option<IpAddr>,
         /// The interface, where it forwards.
         pub dev: Option<String>,
     }
@@ -230,10 +242,14 @@ shapes! {
         pub carrier: bool,
         /// Whether frames can be redirected to it.
         pub can_redirect: bool,
-        /// The counter under which everything received here goes up.
+        /// The counter under which all IPv4 received here goes up.
         pub hands_up: Option<String>,
+        /// The one under which all IPv6 does.
+        pub hands_up_ipv6: Option<String>,
         /// `net.ipv4.conf.NAME.forwarding`.
         pub forwarding: bool,
+        /// `net.ipv6.conf.all.forwarding`.
+        pub forwarding_ipv6: bool,
         /// "veth", "bridge", "vlan", …; empty for hardware.
         pub kind: String,
         /// Its IPv4 addresses with their prefix lengths.
@@ -243,7 +259,7 @@ shapes! {
     /// An element of `GET /v1/neighbors`: a link's other end.
     pub struct Neighbor {
         /// Its address.
-        pub address: Ipv4Addr,
+        pub address: IpAddr,
         /// Our interface.
         pub interface: String,
         /// Its link-layer address.
@@ -268,7 +284,7 @@ shapes! {
         /// The counter, for "up" and "drop".
         pub reason: Option<String>,
         /// The router or host.
-        pub via: Option<Ipv4Addr>,
+        pub via: Option<IpAddr>,
         /// The interface.
         pub dev: Option<String>,
         /// The neighbour's link-layer address, for "forward".
@@ -313,13 +329,13 @@ shapes! {
 
     /// `GET /v1/fib`.
     pub struct Fib {
-        /// "multibit" or "lpm-trie".
+        /// "multibit", "lpm-trie" or "kernel".
         pub engine: String,
-        /// Prefixes of routes.
+        /// Prefixes of IPv4 routes.
         pub prefixes: u64,
         /// Prefixes of neighbours on connected networks.
         pub host_routes: u64,
-        /// Next-hop numbers in use.
+        /// Next-hop numbers in use, by both families.
         pub nexthops: u64,
         /// Adjacencies in use.
         pub adjacencies: u64,
@@ -333,6 +349,22 @@ shapes! {
         pub rows: u64,
         /// Memory of the maps.
         pub bytes: u64,
+        /// What IPv6 has for itself.
+        pub ipv6: FamilyFib,
+    }
+
+    /// A family's own tables.
+    pub struct FamilyFib {
+        /// Prefixes of routes.
+        pub prefixes: u64,
+        /// Prefixes of neighbours on connected networks.
+        pub host_routes: u64,
+        /// Our own addresses.
+        pub own_addresses: u64,
+        /// Rows of the engine "multibit" that lookups go through; 0 with another.
+        pub rows_used: u64,
+        /// All its rows, `ipv6-rows`; 0 with another engine.
+        pub rows: u64,
     }
 
     /// An element of `GET /v1/rip/interfaces`.
@@ -366,7 +398,7 @@ shapes! {
     /// An element of `GET /v1/rip/neighbors`.
     pub struct RipNeighbor {
         /// Its address.
-        pub address: Ipv4Addr,
+        pub address: IpAddr,
         /// Our interface.
         pub interface: String,
         /// The version it speaks.
@@ -386,7 +418,7 @@ shapes! {
     /// An element of `GET /v1/rip/routes`: an offer for a destination.
     pub struct RipRoute {
         /// The destination.
-        pub prefix: Ipv4Net,
+        pub prefix: IpNet,
         /// "learnt", "interface" (a network of our own) or "redistributed".
         pub origin: String,
         /// Whether it is the best offer.
@@ -396,9 +428,9 @@ shapes! {
         /// Route tag.
         pub tag: u16,
         /// Where packets go.
-        pub via: Option<Ipv4Addr>,
+        pub via: Option<IpAddr>,
         /// Who offers it.
-        pub neighbor: Option<Ipv4Addr>,
+        pub neighbor: Option<IpAddr>,
         /// Where it was heard.
         pub interface: Option<String>,
         /// Seconds until it times out, or is forgotten where the metric is 16.
@@ -424,7 +456,7 @@ shapes! {
         /// The interface.
         pub interface: String,
         /// Whose packet it was.
-        pub address: Ipv4Addr,
+        pub address: IpAddr,
     }
 
     /// The answer to a command.
@@ -478,7 +510,7 @@ pub enum RipClear {
     /// Forget a neighbour and all that it offered.
     Neighbor {
         /// Its address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// Forget all that was learnt, and ask for it again.
     Routes,

@@ -151,7 +151,7 @@ impl RouteParameters {
         };
         let hint = "prefix=198.51.100.0/24";
         let prefix = self.prefix.map(|text| {
-            text.parse::<ipnet::Ipv4Net>()
+            text.parse::<ipnet::IpNet>()
                 .map(|prefix| prefix.trunc())
                 .map_err(|_| bad(format!("{text:?} is not an IPv4 prefix"), hint))
         });
@@ -166,7 +166,7 @@ impl RouteParameters {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LookupParameters {
-    address: std::net::Ipv4Addr,
+    address: std::net::IpAddr,
 }
 
 async fn lookup<B: Backend>(

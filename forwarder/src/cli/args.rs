@@ -1,11 +1,11 @@
 //! The arguments.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::paths::{InstanceName, Paths};
 
@@ -149,9 +149,9 @@ pub struct ShowRoutesCommand {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RouteTarget {
     /// One prefix.
-    Prefix(Ipv4Net),
+    Prefix(IpNet),
     /// One destination.
-    Address(Ipv4Addr),
+    Address(IpAddr),
 }
 
 impl FromStr for RouteTarget {
@@ -162,9 +162,9 @@ impl FromStr for RouteTarget {
             return Ok(RouteTarget::Address(address));
         }
         if text == "default" {
-            return Ok(RouteTarget::Prefix(Ipv4Net::default()));
+            return Ok(RouteTarget::Prefix(IpNet::V4(ipnet::Ipv4Net::default())));
         }
-        let Ok(prefix) = text.parse::<Ipv4Net>() else {
+        let Ok(prefix) = text.parse::<IpNet>() else {
             return Err("expected an IPv4 prefix (198.51.100.0/24) or address".to_owned());
         };
         Ok(RouteTarget::Prefix(prefix.trunc()))
@@ -234,7 +234,7 @@ pub enum RipClearCommand {
     /// Forget a neighbour and all it offered.
     Neighbor {
         /// Its address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// Forget all that was learnt, and ask for it again.
     Routes,

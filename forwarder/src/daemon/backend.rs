@@ -2,14 +2,15 @@
 //! the answer.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use forwarder_core::interface::Interfaces;
-use forwarder_core::net::{Ipv4, TableId};
-use forwarder_core::rib::{EntryView, Generation as RibGeneration};
+use forwarder_core::net::{Family, Ipv4, Ipv6, TableId};
+use forwarder_core::rib::Generation as RibGeneration;
 use forwarder_core::rip::{Clear, RouteOrigin, RouteRow, Scope};
+use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::rip::RipCommands;
@@ -18,12 +19,12 @@ use crate::api::backend::{ApiError, ApiErrorKind, Backend, Reply, RouteQuery, Ro
 use crate::api::counters::PortCounters;
 use crate::api::lookup::compare;
 use crate::api::model::{
-    Done, Fib, Generation, Interface, KernelAnswer, Lookup, Neighbor, NetlinkSummary, Nexthop,
-    RipClear, RipError, RipErrorOccurrence, RipInterface, RipNeighbor, RipRoute, RipSummary, Route,
-    RouteSummary, Status,
+    Done, FamilyGeneration, Fib, Generation, Interface, KernelAnswer, Lookup, Neighbor,
+    NetlinkSummary, Nexthop, RipClear, RipError, RipErrorOccurrence, RipInterface, RipNeighbor,
+    RipRoute, RipSummary, Route, RouteSummary, Status,
 };
 use crate::clock;
-use crate::dataplane::programmer::Reached;
+use crate::dataplane::programmer::{ProgrammedFamily, Reached};
 use crate::dataplane::query::Query;
 use crate::kernel::{self, MonitorCounters};
 use crate::rib_task::{Filter, RibHandle};
@@ -32,11 +33,12 @@ use crate::rip_io::Command;
 /// What the backend asks.
 pub(super) struct Parts {
     pub(super) options: RunOptions,
-    pub(super) rib: RibHandle,
+    pub(super) rib4: RibHandle<Ipv4>,
+    pub(super) rib6: RibHandle<Ipv6>,
     pub(super) dataplane: mpsc::Sender<Query>,
     pub(super) rip: RipCommands,
     pub(super) interfaces: watch::Receiver<Arc<Interfaces>>,
-    pub(super) reached: watch::Receiver<Reached>,
+    pub(super) reached: watch::Receiver<[Reached; 2]>,
     pub(super) rip_reached: watch::Receiver<RibGeneration>,
     pub(super) counters: Arc<MonitorCounters>,
     pub(super) control: mpsc::Sender<Control>,
@@ -77,22 +79,23 @@ impl DaemonBackend {
         ask(&commands.ok_or_else(ApiError::rip_is_off)?, question).await
     }
 
-    async fn entries(&self, filter: Filter) -> Reply<Vec<EntryView<Ipv4>>> {
-        self.parts
-            .rib
-            .show(filter)
-            .await
-            .map_err(|_| ApiError::stopping())
-    }
-
-    async fn shown(&self, entries: &[EntryView<Ipv4>]) -> Reply<Vec<Route>> {
+    /// The shown routes of one family that `keep` lets through.
+    async fn shown<F: ProgrammedFamily>(
+        &self,
+        rib: &RibHandle<F>,
+        filter: Filter<F>,
+        keep: impl Fn(TableId) -> bool,
+    ) -> Reply<Vec<Route>> {
+        let entries = rib.show(filter).await;
+        let mut entries = entries.map_err(|_| ApiError::stopping())?;
+        entries.retain(|entry| keep(entry.table));
         let interfaces = self.parts.interfaces.borrow().clone();
-        routes::show(&self.parts.dataplane, &interfaces, entries).await
+        routes::show(&self.parts.dataplane, &interfaces, &entries).await
     }
 
     fn generation(&self) -> Generation {
-        let rib = *self.parts.rib.generation.borrow();
-        let reached = *self.parts.reached.borrow();
+        let rib = *self.parts.rib4.generation.borrow();
+        let [reached, reached6] = *self.parts.reached.borrow();
         // A sink that is off has nothing to follow.
         let off = self.parts.rip.borrow().is_none();
         let rip = if off {
@@ -106,6 +109,11 @@ impl DaemonBackend {
             kernel: reached.kernel.number,
             xdp: reached.xdp.number,
             rip: rip.number,
+            ipv6: FamilyGeneration {
+                rib: self.parts.rib6.generation.borrow().number,
+                kernel: reached6.kernel.number,
+                xdp: reached6.xdp.number,
+            },
         }
     }
 
@@ -140,12 +148,11 @@ impl Backend for DaemonBackend {
     async fn status(&self) -> Reply<Status> {
         let summary = self.dataplane(Query::Summary).await?;
         let fib = self.dataplane(Query::Fib).await?;
-        let selected = self
-            .parts
-            .rib
-            .summary()
-            .await
-            .map_err(|_| ApiError::stopping())?;
+        let mut selected = self.parts.rib4.summary().await;
+        if let (Ok(selected), Ok(other)) = (&mut selected, self.parts.rib6.summary().await) {
+            selected.add(other);
+        }
+        let selected = selected.map_err(|_| ApiError::stopping())?;
         let counts = self.parts.counters.read();
         let paths = &self.parts.options.paths;
         Ok(Status {
@@ -174,19 +181,37 @@ impl Backend for DaemonBackend {
     }
 
     async fn routes(&self, query: RouteQuery) -> Reply<Vec<Route>> {
-        let filter = query.prefix.map_or(Filter::All, Filter::Exact);
-        let mut entries = self.entries(filter).await?;
-        entries.retain(|entry| match query.table {
-            RouteTable::Main => entry.table == TableId::MAIN,
-            RouteTable::Local => entry.table == TableId::LOCAL,
+        let keep = |table| match query.table {
+            RouteTable::Main => table == TableId::MAIN,
+            RouteTable::Local => table == TableId::LOCAL,
             RouteTable::All => true,
-        });
-        self.shown(&entries).await
+        };
+        let (filter4, filter6) = match query.prefix {
+            None => (Some(Filter::All), Some(Filter::All)),
+            Some(IpNet::V4(prefix)) => (Some(Filter::Exact(prefix)), None),
+            Some(IpNet::V6(prefix)) => (None, Some(Filter::Exact(prefix))),
+        };
+        let mut routes = Vec::new();
+        if let Some(filter) = filter4 {
+            routes.extend(self.shown(&self.parts.rib4, filter, keep).await?);
+        }
+        if let Some(filter) = filter6 {
+            routes.extend(self.shown(&self.parts.rib6, filter, keep).await?);
+        }
+        Ok(routes)
     }
 
-    async fn lookup(&self, address: Ipv4Addr) -> Reply<Lookup> {
-        let entries = self.entries(Filter::Longest(address)).await?;
-        let offers = self.shown(&entries).await?;
+    async fn lookup(&self, address: IpAddr) -> Reply<Lookup> {
+        let offers = match address {
+            IpAddr::V4(address) => {
+                let filter = Filter::Longest(address);
+                self.shown(&self.parts.rib4, filter, |_| true).await?
+            }
+            IpAddr::V6(address) => {
+                let filter = Filter::Longest(address);
+                self.shown(&self.parts.rib6, filter, |_| true).await?
+            }
+        };
         let selected = offers.into_iter().find(|route| route.selected);
         let xdp = self
             .dataplane(|reply| Query::Lookup(address, reply))
@@ -246,7 +271,7 @@ impl Backend for DaemonBackend {
     async fn rip_neighbors(&self) -> Reply<Vec<RipNeighbor>> {
         let rows = self.rip(Command::Neighbors).await?;
         let shown = rows.into_iter().map(|row| RipNeighbor {
-            address: row.address,
+            address: row.address.into(),
             interface: row.interface,
             version: row.version,
             last_seen: row.last_seen.as_secs(),
@@ -280,7 +305,7 @@ impl Backend for DaemonBackend {
             last: row.last.map(|last| RipErrorOccurrence {
                 age: (clock::now() - last.at).as_secs(),
                 interface: interfaces.name(last.ifindex),
-                address: last.source,
+                address: last.source.into(),
             }),
         });
         Ok(shown.collect())
@@ -289,7 +314,11 @@ impl Backend for DaemonBackend {
     async fn rip_clear(&self, what: RipClear) -> Reply<Done> {
         let (clear, message) = match what {
             RipClear::Neighbor { address } => (
-                Clear::Neighbor(address),
+                Clear::Neighbor(Ipv4::from_ip(address).ok_or_else(|| {
+                    let what = format!("{address} is no neighbour of RIP, which speaks IPv4");
+                    let hint = "`forwarder show rip neighbors` lists them";
+                    ApiError::new(ApiErrorKind::NotFound, what, hint)
+                })?),
                 format!("neighbour {address} forgotten"),
             ),
             RipClear::Routes => (Clear::Routes, "routes forgotten and asked for again".into()),
@@ -336,7 +365,7 @@ fn named(selected: BTreeMap<forwarder_core::route::Source, u64>) -> BTreeMap<Str
 /// ones one for each offer.
 fn rip_routes(row: &RouteRow<Ipv4>, interfaces: &Interfaces) -> Vec<RipRoute> {
     let own = |origin: &str| RipRoute {
-        prefix: row.prefix,
+        prefix: row.prefix.into(),
         origin: origin.into(),
         selected: row.metric.is_reachable(),
         metric: row.metric.get(),
@@ -353,13 +382,13 @@ fn rip_routes(row: &RouteRow<Ipv4>, interfaces: &Interfaces) -> Vec<RipRoute> {
         RouteOrigin::Learnt => Vec::new(),
     };
     rows.extend(row.offers.iter().map(|offer| RipRoute {
-        prefix: row.prefix,
+        prefix: row.prefix.into(),
         origin: "learnt".into(),
         selected: offer.best && row.origin == RouteOrigin::Learnt,
         metric: offer.metric.get(),
         tag: offer.tag,
-        via: Some(offer.via),
-        neighbor: Some(offer.neighbor.address),
+        via: Some(offer.via.into()),
+        neighbor: Some(offer.neighbor.address.into()),
         interface: Some(interfaces.name(offer.neighbor.ifindex)),
         expires: None,
     }));

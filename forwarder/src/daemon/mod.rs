@@ -17,6 +17,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use forwarder_core::config::{Attach, Config};
 use forwarder_core::interface::Interfaces;
+use forwarder_core::kernel::event::RouteEvent;
+use forwarder_core::net::{Family, Ipv4, Ipv6};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -39,7 +41,7 @@ use crate::kernel::{
     MonitorOutputs, Neighbours, enable_forwarding,
 };
 use crate::paths::Paths;
-use crate::rib_task::{self, RibHandle};
+use crate::rib_task::{self, OursEvent, RibHandle, RibTask};
 use crate::run_dir::RunDir;
 use backend::DaemonBackend;
 pub use cleanup::cleanup;
@@ -129,7 +131,8 @@ struct Daemon {
     options: RunOptions,
     config: Arc<Config>,
     interfaces: watch::Receiver<Arc<Interfaces>>,
-    rib: RibHandle,
+    rib4: RibHandle<Ipv4>,
+    rib6: RibHandle<Ipv6>,
     dataplane: mpsc::Sender<Query>,
     rip: RipControl,
     control: mpsc::Receiver<Control>,
@@ -153,11 +156,11 @@ impl Daemon {
             protocol: config.kernel.protocol,
             metric: config.kernel.metric,
         };
-        let writer = config
-            .kernel
-            .export
-            .then(|| KernelWriter::open(identity))
-            .transpose()?;
+        let open_writer = || {
+            let wanted = config.kernel.export;
+            wanted.then(|| KernelWriter::open(identity)).transpose()
+        };
+        let (writer4, writer6) = (open_writer()?, open_writer()?);
         rip::check(&config)?;
         let (plane, ring) = Plane::load(&config)?;
         let features = Features::open()
@@ -166,11 +169,13 @@ impl Daemon {
         let listener = run_dir.listen()?;
 
         let cancel = CancellationToken::new();
-        let (route_events, route_receiver) = mpsc::channel(CHANNEL_DEPTH);
+        let (routes4, routes4_receiver) = mpsc::channel(CHANNEL_DEPTH);
+        let (routes6, routes6_receiver) = mpsc::channel(CHANNEL_DEPTH);
         let (plane_events, plane_receiver) = mpsc::channel(CHANNEL_DEPTH);
         let (interfaces_sender, mut interfaces) = watch::channel(Arc::new(Interfaces::default()));
         let outputs = MonitorOutputs {
-            routes: route_events,
+            routes4,
+            routes6,
             dataplane: plane_events.clone(),
             interfaces: interfaces_sender,
         };
@@ -179,15 +184,9 @@ impl Daemon {
         let constraints = ConstraintWatcher::open(plane_events)?;
         let neighbours = Neighbours::open()?;
 
-        let (ours, ours_receiver) = mpsc::channel(CHANNEL_DEPTH);
-        let (ready, ready_receiver) = watch::channel(false);
-        let links = rib_task::Links {
-            events: route_receiver,
-            interfaces: interfaces.clone(),
-            ours,
-            ready,
-        };
-        let (rib, rib_task) = rib_task::new(epoch(), config.clone(), links);
+        let epoch = epoch();
+        let (ribs4, rib_task4) = open_rib(epoch, &config, routes4_receiver, &interfaces);
+        let (ribs6, rib_task6) = open_rib(epoch, &config, routes6_receiver, &interfaces);
 
         // From here on tasks run; `cancel` ends them if the start fails.
         let guard = cancel.clone().drop_guard();
@@ -208,28 +207,33 @@ impl Daemon {
         let inputs = Inputs {
             events: plane_receiver,
             interfaces: interfaces.clone(),
-            ours: ours_receiver,
-            ready: ready_receiver,
-            rib: rib.clone(),
+            ours4: ribs4.ours,
+            ours6: ribs6.ours,
+            ready4: ribs4.ready,
+            ready6: ribs6.ready,
+            rib4: ribs4.handle.clone(),
+            rib6: ribs6.handle.clone(),
             queries: query_receiver,
             keeper: keeper_sender,
             ring,
         };
         let grace = Grace::start().context("starting the thread for grace periods")?;
-        let programmer = Programmer::new(writer);
+        let programmers = (Programmer::new(writer4), Programmer::new(writer6));
         let (mut dataplane_task, reached) =
-            DataplaneTask::new(plane, programmer, features, grace, config.clone(), inputs);
+            DataplaneTask::new(plane, programmers, features, grace, config.clone(), inputs);
         attach(&mut dataplane_task, config.dataplane.attach)?;
         let dataplane_cancel = CancellationToken::new();
         let dataplane_task = tokio::spawn(dataplane_task.run(dataplane_cancel.clone()));
         tokio::spawn(constraints.run(cancel.clone()));
-        tokio::spawn(rib_task.run(cancel.clone()));
+        tokio::spawn(rib_task4.run(cancel.clone()));
+        tokio::spawn(rib_task6.run(cancel.clone()));
 
-        let (rip, rip_reached) = RipControl::start(&config, &rib, &interfaces)?;
+        let (rip, rip_reached) = RipControl::start(&config, &ribs4.handle, &interfaces)?;
         let (control_sender, control) = mpsc::channel(4);
         let backend = DaemonBackend::new(backend::Parts {
             options: options.clone(),
-            rib: rib.clone(),
+            rib4: ribs4.handle.clone(),
+            rib6: ribs6.handle.clone(),
             dataplane: queries.clone(),
             rip: rip.commands(),
             interfaces: interfaces.clone(),
@@ -249,7 +253,8 @@ impl Daemon {
             options: options.clone(),
             config,
             interfaces,
-            rib,
+            rib4: ribs4.handle,
+            rib6: ribs6.handle,
             dataplane: queries,
             rip,
             control,
@@ -276,6 +281,36 @@ impl Daemon {
         }
         self.cancel.cancel();
     }
+}
+
+/// A route database: the way to it, and what it tells the dataplane.
+struct OpenRib<F: Family> {
+    handle: RibHandle<F>,
+    ours: mpsc::Receiver<Vec<OursEvent<F>>>,
+    ready: watch::Receiver<bool>,
+}
+
+fn open_rib<F: Family>(
+    epoch: u64,
+    config: &Arc<Config>,
+    events: mpsc::Receiver<Vec<RouteEvent<F>>>,
+    interfaces: &watch::Receiver<Arc<Interfaces>>,
+) -> (OpenRib<F>, RibTask<F>) {
+    let (ours, ours_receiver) = mpsc::channel(CHANNEL_DEPTH);
+    let (ready, ready_receiver) = watch::channel(false);
+    let links = rib_task::Links {
+        events,
+        interfaces: interfaces.clone(),
+        ours,
+        ready,
+    };
+    let (handle, task) = rib_task::new(epoch, config.clone(), links);
+    let open = OpenRib {
+        handle,
+        ours: ours_receiver,
+        ready: ready_receiver,
+    };
+    (open, task)
 }
 
 /// Differs with each start, and grows.

@@ -51,6 +51,10 @@ impl Daemon {
                 "[dataplane] ipv4-rows",
                 old_plane.ipv4_rows == new_plane.ipv4_rows,
             ),
+            (
+                "[dataplane] ipv6-rows",
+                old_plane.ipv6_rows == new_plane.ipv6_rows,
+            ),
         ];
         if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
             anyhow::bail!("{key} cannot change while the daemon runs: restart it");
@@ -65,7 +69,8 @@ impl Daemon {
     /// What could not be attached to under the new configuration; that is
     /// shown and tried again, as with a port that comes later.
     async fn apply(&mut self, config: &Arc<Config>) -> Vec<String> {
-        self.rib.configure(config.clone()).await;
+        self.rib4.configure(config.clone()).await;
+        self.rib6.configure(config.clone()).await;
         self.rip.configure(config.rip.as_ref()).await;
         let (reply, answer) = oneshot::channel();
         if self

@@ -36,7 +36,7 @@ struct Running {
 
 /// Starts and stops RIP.
 pub(super) struct RipControl {
-    rib: RibHandle,
+    rib: RibHandle<Ipv4>,
     interfaces: watch::Receiver<Arc<Interfaces>>,
     running: Option<Running>,
     commands: watch::Sender<Option<mpsc::Sender<Command>>>,
@@ -54,7 +54,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
 impl RipControl {
     pub(super) fn start(
         config: &Config,
-        rib: &RibHandle,
+        rib: &RibHandle<Ipv4>,
         interfaces: &watch::Receiver<Arc<Interfaces>>,
     ) -> anyhow::Result<(RipControl, watch::Receiver<Generation>)> {
         let (reached, receiver) = watch::channel(Generation::default());

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use forwarder_core::interface::Interfaces;
-use forwarder_core::net::{Ifindex, Ipv4, TableId};
+use forwarder_core::net::{Family, Ifindex, TableId};
 use forwarder_core::rib::{EntryView, OfferView, Reason};
 use forwarder_core::route::{Nexthop, RouteType, Source, protocol_name};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use tokio::sync::mpsc;
 
 use super::backend::ask;
@@ -18,14 +18,14 @@ use crate::dataplane::query::{Arrival, Query};
 const CHUNK: usize = 1024;
 
 /// The shown routes of some entries.
-pub(super) async fn show(
+pub(super) async fn show<F: Family>(
     dataplane: &mpsc::Sender<Query>,
     interfaces: &Arc<Interfaces>,
-    entries: &[EntryView<Ipv4>],
+    entries: &[EntryView<F>],
 ) -> Reply<Vec<Route>> {
     let mut routes = Vec::new();
     for chunk in entries.chunks(CHUNK) {
-        let prefixes: Vec<Ipv4Net> = chunk.iter().map(|entry| entry.prefix).collect();
+        let prefixes: Vec<IpNet> = chunk.iter().map(|entry| entry.prefix.into()).collect();
         let arrivals = ask(dataplane, |reply| Query::Installed(prefixes, reply)).await?;
         for (entry, arrival) in chunk.iter().zip(&arrivals) {
             routes.extend(
@@ -39,10 +39,10 @@ pub(super) async fn show(
     Ok(routes)
 }
 
-fn shown(
+fn shown<F: Family>(
     interfaces: &Interfaces,
-    entry: &EntryView<Ipv4>,
-    offer: &OfferView<Ipv4>,
+    entry: &EntryView<F>,
+    offer: &OfferView<F>,
     arrival: &Arrival,
 ) -> Route {
     let candidate = &offer.candidate;
@@ -56,7 +56,7 @@ fn shown(
     };
     Route {
         table: entry.table.to_string(),
-        prefix: entry.prefix,
+        prefix: entry.prefix.into(),
         selected,
         source: candidate.source.to_string(),
         owner: owner(candidate.source),
@@ -78,13 +78,13 @@ fn shown(
     }
 }
 
-fn nexthop(
+fn nexthop<F: Family>(
     interfaces: &Interfaces,
-    hop: &Nexthop<Ipv4>,
+    hop: &Nexthop<F>,
     resolved: Option<Ifindex>,
 ) -> RouteNexthop {
     RouteNexthop {
-        via: hop.gateway,
+        via: hop.gateway.map(Into::into),
         dev: resolved
             .or(hop.ifindex)
             .map(|ifindex| interfaces.name(ifindex)),
@@ -103,7 +103,7 @@ fn owner(source: Source) -> String {
     }
 }
 
-fn flags(interfaces: &Interfaces, offer: &OfferView<Ipv4>) -> Vec<String> {
+fn flags<F: Family>(interfaces: &Interfaces, offer: &OfferView<F>) -> Vec<String> {
     let mut flags = Vec::new();
     if offer.candidate.kind != RouteType::Unicast {
         flags.push(offer.candidate.kind.name().to_owned());
@@ -111,7 +111,7 @@ fn flags(interfaces: &Interfaces, offer: &OfferView<Ipv4>) -> Vec<String> {
     if offer.nexthops.iter().any(|(hop, _)| hop.onlink) {
         flags.push("onlink".to_owned());
     }
-    let down = |hop: &Nexthop<Ipv4>| {
+    let down = |hop: &Nexthop<F>| {
         let interface = hop.ifindex.and_then(|ifindex| interfaces.get(ifindex));
         interface.is_some_and(|interface| !interface.carrier)
     };

@@ -4,7 +4,7 @@
 //! the dataplane must not. It owns the netlink handle; the dataplane decides.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use forwarder_core::net::Ifindex;
@@ -25,11 +25,11 @@ const REPEAT: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
     /// Resolve this neighbour now.
-    Resolve(Ifindex, Ipv4Addr),
+    Resolve(Ifindex, IpAddr),
     /// Keep it resolved.
-    Manage(Ifindex, Ipv4Addr),
+    Manage(Ifindex, IpAddr),
     /// Let it age again.
-    Release(Ifindex, Ipv4Addr),
+    Release(Ifindex, IpAddr),
 }
 
 /// The way to the task.
@@ -59,7 +59,7 @@ pub async fn run(mut neighbours: Neighbours, mut requests: mpsc::Receiver<Reques
 
 async fn serve(
     neighbours: &mut Neighbours,
-    by_asking: &mut BTreeSet<(Ifindex, Ipv4Addr)>,
+    by_asking: &mut BTreeSet<(Ifindex, IpAddr)>,
     request: Request,
 ) {
     match request {
@@ -79,7 +79,7 @@ async fn serve(
 }
 
 /// The link or the neighbour went meanwhile; the next scan starts anew.
-fn ignore<E: std::fmt::Display>(result: Result<(), E>, address: Ipv4Addr) {
+fn ignore<E: std::fmt::Display>(result: Result<(), E>, address: IpAddr) {
     if let Err(error) = result {
         debug!("neighbour {address}: {error}");
     }

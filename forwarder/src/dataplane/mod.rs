@@ -2,9 +2,11 @@
 //!
 //! * [`object`], [`tables`]: the programs and their maps; [`routes`], [`rows`]:
 //!   the one with the prefixes, by engine
+//! * [`family`]: what differs between IPv4 and IPv6 in all this
 //! * [`attach`], [`ports`], [`features`], [`feedback`]: which devices carry
 //!   the program, and which take redirected frames
-//! * [`plane`]: all of that as one state, changed at once
+//! * [`plane`]: all of that as one state, changed at once; [`side`]: what each
+//!   family has of it for itself
 //! * [`programmer`]: routes into the kernel's table and the maps, in order
 //! * [`usage`], [`keeper`]: neighbours in use are kept alive
 //! * [`grace`]: ids are used again only when no program can hold them
@@ -12,6 +14,7 @@
 //! * [`task`]: the loop that owns it all; [`query`]: what it tells the API
 
 pub mod attach;
+pub mod family;
 pub mod features;
 pub mod feedback;
 pub mod grace;
@@ -26,6 +29,7 @@ pub mod programmer;
 pub mod query;
 pub mod routes;
 pub mod rows;
+pub mod side;
 pub mod tables;
 pub mod task;
 pub mod usage;

@@ -13,9 +13,11 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use forwarder_common::abi::{TxFilter, engine, global, map, program};
 use forwarder_common::trie::ROOT_ROWS;
 use forwarder_core::config::{Dataplane, Engine};
+use forwarder_core::net::{Ipv4, Ipv6};
 use thiserror::Error;
 use tracing::warn;
 
+use super::family::MapFamily;
 use super::kernel_layout::DeviceLayout;
 
 /// The object file that `build.rs` made.
@@ -78,14 +80,18 @@ const PREFIXES: u32 = 1 << 21;
 pub enum Lookup {
     /// [`Engine::Multibit`].
     Multibit {
-        /// Rows of 1 KiB; the root's [`ROOT_ROWS`] are the least.
-        rows: u32,
+        /// Rows of 1 KiB for IPv4; the root's [`ROOT_ROWS`] are the least.
+        rows4: u32,
+        /// Likewise for IPv6.
+        rows6: u32,
     },
     /// [`Engine::LpmTrie`].
     LpmTrie {
-        /// Prefixes.
+        /// Prefixes of each family.
         prefixes: u32,
     },
+    /// [`Engine::Kernel`].
+    Kernel,
 }
 
 impl Lookup {
@@ -93,19 +99,38 @@ impl Lookup {
     pub fn of(settings: &Dataplane) -> Lookup {
         match settings.engine {
             Engine::Multibit => Lookup::Multibit {
-                rows: settings.ipv4_rows,
+                rows4: settings.ipv4_rows,
+                rows6: settings.ipv6_rows,
             },
             Engine::LpmTrie => Lookup::LpmTrie { prefixes: PREFIXES },
+            Engine::Kernel => Lookup::Kernel,
         }
     }
 
-    /// The value of the constant `ENGINE`, the sizes of `ROUTES4` and `ROWS4`.
-    /// The map of the engine that is not in use gets one entry.
-    fn sizes(self) -> (u32, u32, u32) {
+    /// The value of the constant `ENGINE`.
+    fn engine(self) -> u32 {
         match self {
-            Lookup::Multibit { rows } => (engine::MULTIBIT, 1, rows.max(ROOT_ROWS)),
-            Lookup::LpmTrie { prefixes } => (engine::LPM_TRIE, prefixes, 1),
+            Lookup::Multibit { .. } => engine::MULTIBIT,
+            Lookup::LpmTrie { .. } => engine::LPM_TRIE,
+            Lookup::Kernel => engine::KERNEL,
         }
+    }
+
+    /// Entries of the `LPM_TRIE`s; those of an engine that is not in use get one.
+    fn prefixes(self) -> u32 {
+        match self {
+            Lookup::LpmTrie { prefixes } => prefixes,
+            Lookup::Multibit { .. } | Lookup::Kernel => 1,
+        }
+    }
+
+    /// Rows of a family, likewise.
+    pub(super) fn rows<F: MapFamily>(self) -> u32 {
+        let Lookup::Multibit { rows4, rows6 } = self else {
+            return 1;
+        };
+        let rows = if F::BITS == 32 { rows4 } else { rows6 };
+        rows.max(ROOT_ROWS)
     }
 }
 
@@ -127,11 +152,13 @@ impl Object {
     /// nothing to any port.
     pub fn load(lookup: Lookup) -> Result<Object, LoadError> {
         check_kernel()?;
-        let (engine, routes, rows) = lookup.sizes();
+        let engine = lookup.engine();
         let mut ebpf = EbpfLoader::new()
             .override_global(global::ENGINE, &engine, true)
-            .map_max_entries(map::ROUTES4, routes)
-            .map_max_entries(map::ROWS4, rows)
+            .map_max_entries(map::ROUTES4, lookup.prefixes())
+            .map_max_entries(map::ROUTES6, lookup.prefixes())
+            .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
+            .map_max_entries(map::ROWS6, lookup.rows::<Ipv6>())
             .load(PROGRAMS)
             .map_err(object_error)?;
         #[cfg(feature = "ebpf-log")]

@@ -2,89 +2,75 @@
 //! what the maps should hold. Everything here is immediate; waiting is the
 //! task's business ([`super::task`]), which owns the one [`Plane`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use aya::maps::{MapData, RingBuf};
 use forwarder_common::reason::PuntClass;
 use forwarder_core::config::{Config, Dataplane};
-use forwarder_core::fib::{Fib, FibOp, Freed};
 use forwarder_core::interface::Interfaces;
-use forwarder_core::kernel::event::{Constraints, DataplaneEvent, Neighbour, NeighbourState};
-use forwarder_core::net::{Ifindex, Ipv4, TableId};
+use forwarder_core::kernel::event::{Constraints, DataplaneEvent};
+use forwarder_core::net::{Ifindex, Ipv4, Ipv6, TableId};
 use forwarder_core::route::Route;
-use ipnet::Ipv4Net;
-use tracing::{error, info};
+use tracing::error;
 
 use super::attach::AttachError;
+use super::family::{Both, MapFamily};
 use super::features::Features;
 use super::object::{LoadError, Lookup, Object};
 use super::ports::{Ports, Surroundings};
-use super::routes::WriteError;
+use super::side::{self, Side};
 use super::tables::Tables;
 
 /// Events a second and CPU that the program may send to the daemon.
 const EVENT_RATE: u32 = 1000;
 
-/// A neighbour: its interface and address.
-pub type NeighbourKey = (Ifindex, Ipv4Addr);
-
 /// What programs may still be reading, on its way through a grace period.
 #[must_use = "what is not released is never used again"]
 pub struct Resting {
-    fib: Freed,
+    v4: side::Resting,
+    v6: side::Resting,
     ports: Vec<u32>,
-    rows: Vec<u32>,
 }
 
 /// The fast path.
 pub struct Plane {
-    /// What the maps should hold.
-    pub fib: Fib,
+    /// What each family has for itself.
+    sides: Both<Side<Ipv4>, Side<Ipv6>>,
     /// The ports.
     pub ports: Ports,
     /// The maps.
     pub tables: Tables,
-    /// The neighbour table as the kernel last told it.
-    pub neighbours: BTreeMap<NeighbourKey, Neighbour<Ipv4Addr>>,
     /// What must not be bypassed.
     pub constraints: Constraints,
     /// The interfaces.
     pub interfaces: Arc<Interfaces>,
     object: Object,
-    /// Neighbours named by the dump that is under way.
-    dumped: Option<BTreeSet<NeighbourKey>>,
     starting: bool,
     /// What must not be bypassed has been told once.
     constraints_known: bool,
-    /// Map writes that failed; the fast path is handed up while there are any.
-    failed_routes: BTreeMap<Ipv4Net, u32>,
-    ops: Vec<FibOp>,
 }
 
 impl Plane {
     /// Loads the programs, fills the maps' fixed entries; attaches nothing.
     pub fn load(config: &Config) -> Result<(Plane, RingBuf<MapData>), LoadError> {
         let mut object = Object::load(Lookup::of(&config.dataplane))?;
-        let tables = Tables::new(&mut object)?;
+        let mut tables = Tables::new(&mut object)?;
         let events = Tables::events(&mut object)?;
+        let sides = Both {
+            v4: Side::new(&mut tables),
+            v6: Side::new(&mut tables),
+        };
         let mut plane = Plane {
-            fib: Fib::new(),
+            sides,
             ports: Ports::new(config.dataplane.clone()),
             tables,
-            neighbours: BTreeMap::new(),
             constraints: Constraints::default(),
             interfaces: Arc::default(),
             object,
-            dumped: None,
             starting: true,
             constraints_known: false,
-            failed_routes: BTreeMap::new(),
-            ops: Vec::new(),
         };
-        plane.fib.initial(&mut plane.ops);
-        plane.flush();
         plane.set_limits(&config.dataplane);
         Ok((plane, events))
     }
@@ -117,20 +103,23 @@ impl Plane {
             features,
             constraints: &self.constraints,
             starting: self.starting,
-            table_full: !self.failed_routes.is_empty(),
+            table_full: (self.sides.v4.is_full(), self.sides.v6.is_full()),
         };
-        let (fib, ops) = (&mut self.fib, &mut self.ops);
-        let failed = &mut self.failed_routes;
+        let sides = &mut self.sides;
         self.ports.reconcile(
             &mut self.object,
             &mut self.tables,
             &around,
             |tables, change| {
-                let (ifindex, state) = change;
-                fib.set_port(ifindex, state, ops);
-                apply(tables, failed, ops);
+                sides.v4.set_port(tables, change);
+                sides.v6.set_port(tables, change);
             },
         )
+    }
+
+    /// One family's side.
+    pub fn side<F: MapFamily>(&self) -> &Side<F> {
+        F::side(&self.sides)
     }
 
     /// The maps hold the routes: packets may be forwarded, once it is known
@@ -144,21 +133,22 @@ impl Plane {
     }
 
     /// The route selected for a prefix; `None` = none any more.
-    pub fn set_route(&mut self, table: TableId, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) {
-        self.fib.set_route(table, prefix, route, &mut self.ops);
-        self.flush();
+    pub fn set_route<F: MapFamily>(
+        &mut self,
+        table: TableId,
+        prefix: F::Prefix,
+        route: Option<&Route<F>>,
+    ) {
+        F::side_mut(&mut self.sides).set_route(&mut self.tables, table, prefix, route);
     }
 
     /// Something about neighbours or constraints; true if ports must be
     /// reconciled.
     pub fn event(&mut self, event: DataplaneEvent) -> bool {
+        let tables = &mut self.tables;
         match event {
-            DataplaneEvent::Neighbour(neighbour) => self.neighbour(neighbour),
-            DataplaneEvent::NeighbourGone { ifindex, address } => {
-                self.neighbour_gone((ifindex, address));
-            }
-            DataplaneEvent::NeighbourDumpStart => self.dumped = Some(BTreeSet::new()),
-            DataplaneEvent::NeighbourDumpEnd => self.sweep_neighbours(),
+            DataplaneEvent::Neighbour4(event) => self.sides.v4.neighbour_event(tables, event),
+            DataplaneEvent::Neighbour6(event) => self.sides.v6.neighbour_event(tables, event),
             DataplaneEvent::Constraints(constraints) => {
                 self.constraints = constraints;
                 self.constraints_known = true;
@@ -168,65 +158,45 @@ impl Plane {
         false
     }
 
-    fn neighbour(&mut self, neighbour: Neighbour<Ipv4Addr>) {
-        let key = (neighbour.ifindex, neighbour.address);
-        if let Some(dumped) = &mut self.dumped {
-            dumped.insert(key);
-        }
-        let mac = match neighbour.state {
-            NeighbourState::Usable(mac) => Some(mac),
-            NeighbourState::Resolving | NeighbourState::Failed => None,
-        };
-        self.neighbours.insert(key, neighbour);
-        self.fib.set_neighbour(key.0, key.1, mac, &mut self.ops);
-        self.flush();
+    /// Gateways of routes, on ports that can transmit, whose link address is
+    /// not known.
+    pub fn gateways_to_resolve(&self) -> impl Iterator<Item = (Ifindex, IpAddr)> + '_ {
+        let general = |(ifindex, address): (Ifindex, Ipv4Addr)| (ifindex, address.into());
+        let v4 = self.sides.v4.fib.gateways_to_resolve().map(general);
+        let general = |(ifindex, address): (Ifindex, Ipv6Addr)| (ifindex, address.into());
+        v4.chain(self.sides.v6.fib.gateways_to_resolve().map(general))
     }
 
-    fn neighbour_gone(&mut self, key: NeighbourKey) {
-        self.neighbours.remove(&key);
-        self.fib.set_neighbour(key.0, key.1, None, &mut self.ops);
-        self.flush();
-    }
-
-    fn sweep_neighbours(&mut self) {
-        let Some(dumped) = self.dumped.take() else {
-            return;
-        };
-        let gone: Vec<_> = self
-            .neighbours
-            .keys()
-            .filter(|key| !dumped.contains(key))
-            .copied()
-            .collect();
-        for key in gone {
-            self.neighbour_gone(key);
-        }
+    /// The neighbours that adjacencies lead to, each with its `used` word.
+    pub fn used(&self) -> Vec<((Ifindex, IpAddr), u32)> {
+        let mut used = Vec::new();
+        self.sides.v4.used(&self.tables, &mut used);
+        self.sides.v6.used(&self.tables, &mut used);
+        used
     }
 
     /// Whether something waits for a grace period.
     pub fn has_freed(&self) -> bool {
-        self.fib.stats().freed > 0 || self.ports.has_freed() || self.tables.has_freed_rows()
+        self.sides.v4.has_freed(&self.tables)
+            || self.sides.v6.has_freed(&self.tables)
+            || self.ports.has_freed()
     }
 
     /// What a grace period that begins now will make free.
     pub fn take_freed(&mut self) -> Resting {
         Resting {
-            fib: self.fib.take_freed(),
+            v4: self.sides.v4.take_freed(&mut self.tables),
+            v6: self.sides.v6.take_freed(&mut self.tables),
             ports: self.ports.take_freed(),
-            rows: self.tables.take_freed_rows(),
         }
     }
 
     /// Releases what a grace period has made free, and serves those that
     /// lacked it.
     pub fn release(&mut self, resting: Resting) {
-        self.fib.release(resting.fib, &mut self.ops);
+        self.sides.v4.release(&mut self.tables, resting.v4);
+        self.sides.v6.release(&mut self.tables, resting.v6);
         self.ports.release(resting.ports);
-        if !resting.rows.is_empty() {
-            self.tables.release_rows(resting.rows);
-            retry(&mut self.tables, &mut self.failed_routes);
-        }
-        self.flush();
     }
 
     /// Takes the programs off every port.
@@ -239,81 +209,8 @@ impl Plane {
         self.object.transmit_refused.as_deref()
     }
 
-    /// Whether the route table has refused a prefix.
+    /// Whether a route table has refused a prefix.
     pub fn is_full(&self) -> bool {
-        !self.failed_routes.is_empty()
-    }
-
-    fn flush(&mut self) {
-        apply(&mut self.tables, &mut self.failed_routes, &mut self.ops);
-    }
-}
-
-/// Carries out map writes in their order. A prefix that the table does not take
-/// would leave its packets to a shorter one, so the ports are handed up (by
-/// the next reconciliation) while there is any.
-fn apply(tables: &mut Tables, failed: &mut BTreeMap<Ipv4Net, u32>, ops: &mut Vec<FibOp>) {
-    for op in ops.drain(..) {
-        let result = match op {
-            FibOp::SetAdjacency { slot, adjacency } => {
-                tables.set_adjacency(slot, adjacency).map_err(Into::into)
-            }
-            FibOp::SetNexthop { id, word } => tables.set_nexthop(id, word).map_err(Into::into),
-            FibOp::SetRoute { prefix, id } => set_route(tables, failed, prefix, id),
-            FibOp::RemoveRoute { prefix } => remove_route(tables, failed, prefix),
-            FibOp::AddOwn(address) => tables.add_own(address).map_err(Into::into),
-            FibOp::RemoveOwn(address) => tables.remove_own(address).map_err(Into::into),
-        };
-        if let Err(error) = result {
-            error!("the fast path's map did not take {op:?}: {error}");
-        }
-    }
-}
-
-fn set_route(
-    tables: &mut Tables,
-    failed: &mut BTreeMap<Ipv4Net, u32>,
-    prefix: Ipv4Net,
-    id: u32,
-) -> Result<(), WriteError> {
-    let result = tables.set_route(prefix, id);
-    match &result {
-        Ok(()) => {
-            if failed.remove(&prefix).is_some() && failed.is_empty() {
-                info!("every route is in the fast path's table again");
-            }
-        }
-        Err(_) => {
-            // Said once; `show status` tells that it lasts.
-            if failed.insert(prefix, id).is_some() || failed.len() > 1 {
-                return Ok(());
-            }
-        }
-    }
-    result
-}
-
-/// A removal makes room for one that did not fit: at once in an LPM trie, after
-/// a grace period ([`Plane::release`]) in our own.
-fn remove_route(
-    tables: &mut Tables,
-    failed: &mut BTreeMap<Ipv4Net, u32>,
-    prefix: Ipv4Net,
-) -> Result<(), WriteError> {
-    failed.remove(&prefix);
-    tables.remove_route(prefix)?;
-    match failed.first_key_value() {
-        Some((&waiting, &id)) => set_route(tables, failed, waiting, id),
-        None => Ok(()),
-    }
-}
-
-/// Sets what did not fit, until something does not fit again.
-fn retry(tables: &mut Tables, failed: &mut BTreeMap<Ipv4Net, u32>) {
-    while let Some((&waiting, &id)) = failed.first_key_value() {
-        let result = set_route(tables, failed, waiting, id);
-        if result.is_err() || failed.contains_key(&waiting) {
-            return;
-        }
+        self.sides.v4.is_full() || self.sides.v6.is_full()
     }
 }

@@ -31,8 +31,8 @@ pub struct Surroundings<'a> {
     pub constraints: &'a Constraints,
     /// The tables do not hold the routes yet.
     pub starting: bool,
-    /// The tables do not hold all routes.
-    pub table_full: bool,
+    /// The tables of IPv4 and of IPv6 do not hold all routes.
+    pub table_full: (bool, bool),
 }
 
 /// An interface with a program of ours.
@@ -43,8 +43,10 @@ pub struct AttachedPort {
     pub number: u32,
     /// The program on it.
     pub attachment: Attachment,
-    /// The reason for which everything received is handed up, if any.
+    /// The reason for which all IPv4 received is handed up, if any.
     pub up_reason: Option<Reason>,
+    /// Likewise for IPv6.
+    pub up_reason6: Option<Reason>,
     /// Whether frames can be redirected to it, and why not.
     pub egress: Result<(), &'static str>,
     mtu: u32,
@@ -288,6 +290,7 @@ impl Ports {
             number,
             attachment,
             up_reason: Some(Reason::Starting),
+            up_reason6: Some(Reason::Starting),
             egress: Err("not looked at yet"),
             mtu: interface.mtu,
             entry: None,
@@ -317,7 +320,10 @@ impl Ports {
             port.name.clone_from(&interface.name);
             port.mtu = interface.mtu;
             port.egress = egress(interface, port, around.features, any_native);
-            port.up_reason = up_reason(interface, around, bypass);
+            let (full4, full6) = around.table_full;
+            let (on4, on6) = (interface.forwarding4, interface.forwarding6);
+            port.up_reason = up_reason(interface, around, bypass, full4, on4);
+            port.up_reason6 = up_reason(interface, around, bypass, full6, on6);
             let entry = table_entry(interface, port);
             if port.entry != Some(entry) {
                 match tables.set_port(entry) {
@@ -412,11 +418,13 @@ fn up_reason(
     interface: &Interface,
     around: &Surroundings<'_>,
     bypass: &BTreeSet<Bypass>,
+    table_full: bool,
+    forwarding: bool,
 ) -> Option<Reason> {
     let constraints = around.constraints;
     if around.starting {
         Some(Reason::Starting)
-    } else if around.table_full {
+    } else if table_full {
         Some(Reason::TableFull)
     } else if constraints.netfilter.is_some() && !bypass.contains(&Bypass::Netfilter) {
         Some(Reason::Netfilter)
@@ -424,7 +432,7 @@ fn up_reason(
         Some(Reason::Rules)
     } else if constraints.xfrm.is_some() && !bypass.contains(&Bypass::Xfrm) {
         Some(Reason::Xfrm)
-    } else if !interface.forwarding4 {
+    } else if !forwarding {
         Some(Reason::ForwardingOff)
     } else if vlan_children(interface.ifindex, around.interfaces)
         .next()
@@ -448,7 +456,7 @@ fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
             0
         },
         up_reason4: port.up_reason.map_or(0, |reason| reason as u16),
-        up_reason6: port.up_reason.map_or(0, |reason| reason as u16),
+        up_reason6: port.up_reason6.map_or(0, |reason| reason as u16),
         tx: port.number,
         ..Port::default()
     }

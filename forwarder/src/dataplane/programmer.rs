@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use forwarder_core::kernel::export::{ExportOp, Exporter, Installed, Refusal};
-use forwarder_core::net::{Ipv4, TableId};
+use forwarder_core::net::{Family, TableId};
 use forwarder_core::rib::Generation;
 use forwarder_core::route::{Route, RouteType};
-use ipnet::Ipv4Net;
 use tracing::warn;
 
+use super::family::MapFamily;
 use super::plane::Plane;
 use crate::clock;
-use crate::kernel::KernelWriter;
+use crate::kernel::{KernelWriter, NetlinkFamily};
 use crate::rib_task::{OursEvent, Pulled};
 
 /// Changes taken from the backlog in one step: about a millisecond of map
@@ -28,8 +28,13 @@ const CHANGES: usize = 256;
 /// Kernel requests in one step: one pipelined send.
 const REQUESTS: usize = 256;
 
-type Key = (TableId, Ipv4Net);
-type Selected = Arc<Route<Ipv4>>;
+/// A family that both the maps and the kernel's table are programmed for.
+pub trait ProgrammedFamily: MapFamily + NetlinkFamily {}
+
+impl<F: MapFamily + NetlinkFamily> ProgrammedFamily for F {}
+
+type Key<F> = (TableId, <F as Family>::Prefix);
+type Selected<F> = Arc<Route<F>>;
 
 /// How far the two sinks have followed the RIB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,21 +46,21 @@ pub struct Reached {
 }
 
 /// The mirror of the RIB's selected routes and the work that is left.
-pub struct Programmer {
+pub struct Programmer<F: ProgrammedFamily> {
     /// What is, or is about to be, programmed.
-    mirror: BTreeMap<Key, Selected>,
-    backlog: VecDeque<(Key, Option<Selected>)>,
+    mirror: BTreeMap<Key<F>, Selected<F>>,
+    backlog: VecDeque<(Key<F>, Option<Selected<F>>)>,
     /// Pulled up to here.
     cursor: Generation,
     reached: Reached,
-    exporter: Exporter,
+    exporter: Exporter<F>,
     /// `None` with `[kernel] export = false`.
     writer: Option<KernelWriter>,
 }
 
-impl Programmer {
+impl<F: ProgrammedFamily> Programmer<F> {
     /// Nothing is programmed.
-    pub fn new(writer: Option<KernelWriter>) -> Programmer {
+    pub fn new(writer: Option<KernelWriter>) -> Self {
         Programmer {
             mirror: BTreeMap::new(),
             backlog: VecDeque::new(),
@@ -77,12 +82,12 @@ impl Programmer {
     }
 
     /// The reconciler with the kernel's table, for its statistics.
-    pub fn exporter(&self) -> &Exporter {
+    pub fn exporter(&self) -> &Exporter<F> {
         &self.exporter
     }
 
     /// The route that a prefix is, or is about to be, programmed with.
-    pub fn selected(&self, table: TableId, prefix: Ipv4Net) -> Option<&Route<Ipv4>> {
+    pub fn selected(&self, table: TableId, prefix: F::Prefix) -> Option<&Route<F>> {
         self.mirror.get(&(table, prefix)).map(|route| &**route)
     }
 
@@ -92,7 +97,7 @@ impl Programmer {
     }
 
     /// Takes in what the RIB answered.
-    pub fn pulled(&mut self, pulled: Pulled) {
+    pub fn pulled(&mut self, pulled: Pulled<F>) {
         match pulled {
             Pulled::UpToDate => {}
             Pulled::Deltas(batches) => {
@@ -107,7 +112,7 @@ impl Programmer {
             Pulled::Snapshot(snapshot) => {
                 self.cursor = snapshot.generation;
                 self.backlog.clear();
-                let wanted: BTreeMap<Key, Selected> = snapshot
+                let wanted: BTreeMap<Key<F>, Selected<F>> = snapshot
                     .routes
                     .into_iter()
                     .map(|(table, prefix, route)| ((table, prefix), route))
@@ -121,7 +126,7 @@ impl Programmer {
     }
 
     /// The kernel told of routes of ours.
-    pub fn ours(&mut self, events: Vec<OursEvent>) {
+    pub fn ours(&mut self, events: Vec<OursEvent<F>>) {
         let now = clock::now();
         for event in events {
             match event {
@@ -184,14 +189,14 @@ impl Programmer {
         }
     }
 
-    fn change(&mut self, plane: &mut Plane, key: Key, route: Option<Selected>) {
+    fn change(&mut self, plane: &mut Plane, key: Key<F>, route: Option<Selected<F>>) {
         let (table, prefix) = key;
         if table == TableId::MAIN && self.exports() {
             self.exporter.set_desired(prefix, route.as_deref());
         }
         let Some(route) = route else {
             self.mirror.remove(&key);
-            plane.set_route(table, prefix, None);
+            plane.set_route::<F>(table, prefix, None);
             return;
         };
         // Ours follow when the kernel has them: see `after_request`.
@@ -220,7 +225,7 @@ impl Programmer {
 
     /// The kernel has answered: the fast path follows. Where the kernel does
     /// not hold our route, the fast path must not forward by it either.
-    fn after_request(&mut self, plane: &mut Plane, op: &ExportOp, result: Result<(), Refusal>) {
+    fn after_request(&mut self, plane: &mut Plane, op: &ExportOp<F>, result: Result<(), Refusal>) {
         let prefix = op.prefix();
         if let Err(refusal @ (Refusal::Occupied | Refusal::Failed(_))) = &result {
             warn!("route {prefix} is not in the kernel's table: {refusal}");

@@ -1,26 +1,28 @@
 //! What the dataplane task tells the API: its state in the API's shapes.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use forwarder_common::reason::Reason;
 use forwarder_core::config::{Bypass, Config};
-use forwarder_core::fib::{Decision, FibEntry, NexthopInfo, Target};
+use forwarder_core::fib::{Decision, FibStats, NexthopInfo, Target};
 use forwarder_core::interface::Interface;
 use forwarder_core::kernel::event::NeighbourState;
 use forwarder_core::kernel::export::Installed;
-use forwarder_core::net::{Ifindex, TableId};
+use forwarder_core::net::{Ifindex, Ipv4, Ipv6, TableId};
 use forwarder_core::route::{Route, Source};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use super::attach::Mode as AttachMode;
+use super::family::MapFamily;
 use super::ports::AttachedPort;
+use super::programmer::{ProgrammedFamily, Programmer};
 use super::task::DataplaneTask;
 use crate::api::counters::PortCounters;
 use crate::api::model::{
-    self, Degraded, Fib, Installed as ShownInstalled, Mode, Neighbor, Nexthop, PortSummary,
-    XdpAnswer,
+    self, Degraded, FamilyFib, Fib, Installed as ShownInstalled, Mode, Neighbor, Nexthop,
+    PortSummary, XdpAnswer,
 };
 use forwarder_common::abi::program;
 
@@ -41,9 +43,9 @@ pub enum Query {
     /// Part of `show status`.
     Summary(Reply<Summary>),
     /// The fast path's answer for an address.
-    Lookup(Ipv4Addr, Reply<XdpAnswer>),
+    Lookup(IpAddr, Reply<XdpAnswer>),
     /// Where prefixes of table main have arrived; in the same order.
-    Installed(Vec<Ipv4Net>, Reply<Vec<Arrival>>),
+    Installed(Vec<IpNet>, Reply<Vec<Arrival>>),
     /// A new configuration; what could not be attached under it.
     Configure(Arc<Config>, Reply<Vec<String>>),
 }
@@ -134,28 +136,36 @@ impl DataplaneTask {
             hands_up: port
                 .and_then(|port| port.up_reason)
                 .map(|reason| reason.name().to_owned()),
+            hands_up_ipv6: port
+                .and_then(|port| port.up_reason6)
+                .map(|reason| reason.name().to_owned()),
             forwarding: interface.forwarding4,
+            forwarding_ipv6: interface.forwarding6,
             kind: interface.kind.clone(),
             addresses: interface
                 .addresses
                 .iter()
-                .filter(|address| address.local.addr().is_ipv4())
                 .map(|address| address.local.to_string())
                 .collect(),
         }
     }
 
     fn show_neighbors(&self) -> Vec<Neighbor> {
-        let adjacencies: std::collections::BTreeMap<_, _> = self
-            .plane
+        let mut shown = self.neighbors_of::<Ipv4>();
+        shown.extend(self.neighbors_of::<Ipv6>());
+        shown
+    }
+
+    fn neighbors_of<F: MapFamily>(&self) -> Vec<Neighbor> {
+        let side = self.plane.side::<F>();
+        let adjacencies: std::collections::BTreeMap<_, _> = side
             .fib
             .adjacencies()
             .map(|adjacency| ((adjacency.ifindex, adjacency.neighbour), adjacency.slot))
             .collect();
         let now = crate::clock::now();
         let ours = |ifindex: &Ifindex| self.plane.ports.get(*ifindex).is_some();
-        self.plane
-            .neighbours
+        side.neighbours
             .values()
             .filter(|neighbour| ours(&neighbour.ifindex))
             .map(|neighbour| {
@@ -165,30 +175,47 @@ impl DataplaneTask {
                     NeighbourState::Resolving => (None, "resolving"),
                     NeighbourState::Failed => (None, "failed"),
                 };
+                let idle = self.usage.idle(now, (key.0, key.1.into()));
                 Neighbor {
-                    address: neighbour.address,
+                    address: neighbour.address.into(),
                     interface: self.plane.interfaces.name(neighbour.ifindex),
                     mac,
                     state: state.into(),
                     managed: neighbour.managed,
                     adjacency: adjacencies.get(&key).copied(),
-                    idle: self.usage.idle(now, key).map(|idle| idle.as_secs()),
+                    idle: idle.map(|idle| idle.as_secs()),
                 }
             })
             .collect()
     }
 
+    /// The reasons' own are in both families' tables: shown once, with the
+    /// prefixes of both.
     fn show_nexthops(&self) -> Vec<Nexthop> {
-        self.plane
-            .fib
-            .nexthops()
-            .filter_map(|info| self.show_nexthop(&info))
+        let mut shown = self.nexthops_of::<Ipv4>();
+        for nexthop in self.nexthops_of::<Ipv6>() {
+            match shown.iter_mut().find(|known| known.id == nexthop.id) {
+                Some(known) => known.prefixes += nexthop.prefixes,
+                None => shown.push(nexthop),
+            }
+        }
+        shown
+    }
+
+    fn nexthops_of<F: MapFamily>(&self) -> Vec<Nexthop> {
+        let fib = &self.plane.side::<F>().fib;
+        fib.nexthops()
+            .filter_map(|info| self.show_nexthop(fib, &info))
             .collect()
     }
 
     /// `None` for one that has no number because the table is full.
-    fn show_nexthop(&self, info: &NexthopInfo) -> Option<Nexthop> {
-        let (kind, reason, adjacency) = words(self.plane.fib.decision(info.word));
+    fn show_nexthop<F: MapFamily>(
+        &self,
+        fib: &forwarder_core::fib::Fib<F>,
+        info: &NexthopInfo<F>,
+    ) -> Option<Nexthop> {
+        let (kind, reason, adjacency) = words(fib.decision(info.word));
         Some(Nexthop {
             id: info.id?,
             kind: kind.into(),
@@ -230,25 +257,44 @@ impl DataplaneTask {
     }
 
     fn show_fib(&self) -> Fib {
-        let stats = self.plane.fib.stats();
-        let (rows_used, rows) = self.plane.tables.rows();
+        let (v4, v6) = (self.stats::<Ipv4>(), self.stats::<Ipv6>());
+        let (rows_used, rows) = self.plane.tables.of::<Ipv4>().rows();
+        let (rows_used6, rows6) = self.plane.tables.of::<Ipv6>().rows();
+        let overflow = |stats: &FibStats| stats.without_nexthop + stats.without_adjacency;
         Fib {
             engine: self.config.dataplane.engine.name().into(),
-            prefixes: (stats.prefixes - stats.host_routes) as u64,
-            host_routes: stats.host_routes as u64,
-            nexthops: u64::from(stats.nexthops),
-            adjacencies: u64::from(stats.adjacencies),
-            own_addresses: stats.own as u64,
-            overflow: (stats.without_nexthop + stats.without_adjacency) as u64,
+            prefixes: (v4.prefixes - v4.host_routes) as u64,
+            host_routes: v4.host_routes as u64,
+            nexthops: u64::from(v4.nexthops + v6.nexthops),
+            adjacencies: u64::from(v4.adjacencies + v6.adjacencies),
+            own_addresses: v4.own as u64,
+            overflow: (overflow(&v4) + overflow(&v6)) as u64,
             rows_used: u64::from(rows_used),
             rows: u64::from(rows),
             bytes: self.plane.tables.bytes(),
+            ipv6: FamilyFib {
+                prefixes: (v6.prefixes - v6.host_routes) as u64,
+                host_routes: v6.host_routes as u64,
+                own_addresses: v6.own as u64,
+                rows_used: u64::from(rows_used6),
+                rows: u64::from(rows6),
+            },
         }
     }
 
-    fn lookup(&self, address: Ipv4Addr) -> XdpAnswer {
-        let entry = self.plane.fib.lookup(address);
-        let Some(entry) = entry else {
+    fn stats<F: MapFamily>(&self) -> FibStats {
+        self.plane.side::<F>().fib.stats()
+    }
+
+    fn lookup(&self, address: IpAddr) -> XdpAnswer {
+        match address {
+            IpAddr::V4(address) => self.answer::<Ipv4>(address),
+            IpAddr::V6(address) => self.answer::<Ipv6>(address),
+        }
+    }
+
+    fn answer<F: MapFamily>(&self, address: F::Addr) -> XdpAnswer {
+        let Some(entry) = self.plane.side::<F>().fib.lookup(address) else {
             return XdpAnswer {
                 verdict: "up".into(),
                 reason: Reason::NoRoute.name().into(),
@@ -257,10 +303,6 @@ impl DataplaneTask {
                 dev: None,
             };
         };
-        self.answer(&entry)
-    }
-
-    fn answer(&self, entry: &FibEntry) -> XdpAnswer {
         let (kind, reason, adjacency) = words(entry.decision);
         let forwards = adjacency.is_some();
         let verdict = if kind == "resolve" { "up" } else { kind };
@@ -268,14 +310,25 @@ impl DataplaneTask {
         XdpAnswer {
             verdict: verdict.into(),
             reason: reason.unwrap_or(Reason::Forwarded).name().into(),
-            prefix: Some(entry.prefix),
+            prefix: Some(entry.prefix.into()),
             via: to,
             dev: adjacency.map(|(_, found)| self.plane.interfaces.name(Ifindex(found.ifindex))),
         }
     }
 
-    fn arrival(&self, prefix: Ipv4Net) -> Arrival {
-        let Some(route) = self.programmer.selected(TableId::MAIN, prefix) else {
+    fn arrival(&self, prefix: IpNet) -> Arrival {
+        match prefix {
+            IpNet::V4(prefix) => self.arrived(&self.programmer4, prefix),
+            IpNet::V6(prefix) => self.arrived(&self.programmer6, prefix),
+        }
+    }
+
+    fn arrived<F: ProgrammedFamily>(
+        &self,
+        programmer: &Programmer<F>,
+        prefix: F::Prefix,
+    ) -> Arrival {
+        let Some(route) = programmer.selected(TableId::MAIN, prefix) else {
             let installed = ShownInstalled {
                 kernel: false,
                 xdp: false,
@@ -285,38 +338,20 @@ impl DataplaneTask {
                 refusal: None,
             };
         };
-        let (kernel, refusal) = self.in_kernel(prefix, route);
-        let xdp = self
-            .plane
-            .fib
-            .exact(prefix)
-            .is_some_and(|entry| entry.target != Target::Fixed(Reason::KernelRoute));
+        let (kernel, refusal) = in_kernel(programmer, prefix, route);
+        let entry = self.plane.side::<F>().fib.exact(prefix);
+        let xdp = entry.is_some_and(|entry| entry.target != Target::Fixed(Reason::KernelRoute));
         Arrival {
             installed: ShownInstalled { kernel, xdp },
             refusal,
         }
     }
 
-    fn in_kernel(
-        &self,
-        prefix: Ipv4Net,
-        route: &Route<forwarder_core::net::Ipv4>,
-    ) -> (bool, Option<String>) {
-        if matches!(route.source, Source::Connected | Source::Kernel(_)) {
-            return (true, None);
-        }
-        if !self.programmer.exports() {
-            return (false, None);
-        }
-        match self.programmer.exporter().installed(prefix) {
-            Installed::Yes => (true, None),
-            Installed::No(refusal) => (false, Some(refusal.to_string())),
-            Installed::Pending | Installed::NotWanted => (false, None),
-        }
-    }
-
     fn summary(&self) -> Summary {
-        let stats = self.programmer.exporter().stats();
+        let stats = [
+            self.programmer4.exporter().stats(),
+            self.programmer6.exporter().stats(),
+        ];
         let mut ports = PortSummary {
             native: 0,
             generic: 0,
@@ -329,17 +364,19 @@ impl DataplaneTask {
             }
         }
         ports.none = self.plane.ports.failed() as u32;
-        let exports = self.programmer.exports();
+        let exports = self.programmer4.exports();
+        let installed: usize = stats.iter().map(|stats| stats.installed).sum();
+        let desired: usize = stats.iter().map(|stats| stats.desired).sum();
         Summary {
             degraded: self.degraded(),
             ports,
-            kernel: if exports { stats.installed as u64 } else { 0 },
+            kernel: if exports { installed as u64 } else { 0 },
             kernel_missing: if exports {
-                (stats.desired - stats.installed) as u64
+                (desired - installed) as u64
             } else {
                 0
             },
-            xdp: self.plane.fib.stats().prefixes as u64,
+            xdp: (self.stats::<Ipv4>().prefixes + self.stats::<Ipv6>().prefixes) as u64,
         }
     }
 
@@ -382,8 +419,10 @@ impl DataplaneTask {
                 say("tx-error", detail);
             }
         }
-        let stats = self.plane.fib.stats();
-        let overflow = stats.without_nexthop + stats.without_adjacency + stats.without_own;
+        let overflow: usize = [self.stats::<Ipv4>(), self.stats::<Ipv6>()]
+            .iter()
+            .map(|stats| stats.without_nexthop + stats.without_adjacency + stats.without_own)
+            .sum();
         if self.plane.is_full() || overflow > 0 {
             say(
                 "fib-full",
@@ -397,6 +436,25 @@ impl DataplaneTask {
             );
         }
         all
+    }
+}
+
+/// Whether the kernel holds a route, and if it refused one of ours, why.
+fn in_kernel<F: ProgrammedFamily>(
+    programmer: &Programmer<F>,
+    prefix: F::Prefix,
+    route: &Route<F>,
+) -> (bool, Option<String>) {
+    if matches!(route.source, Source::Connected | Source::Kernel(_)) {
+        return (true, None);
+    }
+    if !programmer.exports() {
+        return (false, None);
+    }
+    match programmer.exporter().installed(prefix) {
+        Installed::Yes => (true, None),
+        Installed::No(refusal) => (false, Some(refusal.to_string())),
+        Installed::Pending | Installed::NotWanted => (false, None),
     }
 }
 
@@ -439,9 +497,9 @@ fn words(decision: Decision) -> (&'static str, Option<Reason>, Option<Found>) {
     }
 }
 
-fn gateway(target: &Target) -> Option<Ipv4Addr> {
+fn gateway<F: MapFamily>(target: &Target<F>) -> Option<IpAddr> {
     match target {
-        Target::Via { gateway, .. } => Some(*gateway),
+        Target::Via { gateway, .. } => Some((*gateway).into()),
         _ => None,
     }
 }

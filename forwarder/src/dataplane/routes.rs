@@ -6,12 +6,11 @@
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{LpmTrie, Map, MapData, MapError};
-use forwarder_common::abi::map;
 use forwarder_common::trie::Row;
 use forwarder_core::fib::trie::{Full, Trie};
-use ipnet::Ipv4Net;
 use thiserror::Error;
 
+use super::family::MapFamily;
 use super::object::{LoadError, Lookup, Object};
 use super::rows::MappedRows;
 
@@ -27,57 +26,62 @@ pub enum WriteError {
 }
 
 /// The route table.
-pub(super) enum Routes {
-    LpmTrie(LpmTrie<MapData, u32, u32>),
-    Multibit(Box<Multibit>),
+pub(super) enum Routes<F: MapFamily> {
+    LpmTrie(LpmTrie<MapData, F::Key, u32>),
+    Multibit(Box<Multibit<F>>),
+    /// The engine `kernel`: the kernel's own tables are looked up.
+    Kernel,
 }
 
 /// The engine `multibit`.
-pub(super) struct Multibit {
-    trie: Trie,
+pub(super) struct Multibit<F: MapFamily> {
+    trie: Trie<F>,
     rows: MappedRows,
 }
 
-impl Routes {
+impl<F: MapFamily> Routes<F> {
     /// Takes the map of the engine that the object was loaded with.
-    pub(super) fn new(object: &mut Object) -> Result<Routes, LoadError> {
+    pub(super) fn new(object: &mut Object) -> Result<Self, LoadError> {
         match object.lookup() {
             Lookup::LpmTrie { .. } => {
-                let map = object.take_map(map::ROUTES4)?;
+                let map = object.take_map(F::ROUTES)?;
                 map.try_into()
                     .map(Routes::LpmTrie)
                     .map_err(|source| LoadError::Map {
-                        name: map::ROUTES4,
+                        name: F::ROUTES,
                         source,
                     })
             }
-            Lookup::Multibit { rows } => {
-                let Map::Array(map) = object.take_map(map::ROWS4)? else {
-                    return Err(LoadError::Missing("array ROWS4"));
+            Lookup::Multibit { .. } => {
+                let rows = object.lookup().rows::<F>();
+                let Map::Array(map) = object.take_map(F::ROWS)? else {
+                    return Err(LoadError::Missing(F::ROWS));
                 };
                 let trie = Trie::new(rows);
                 let rows =
                     MappedRows::new(&map, trie.rows()).map_err(|source| LoadError::Mapping {
-                        name: map::ROWS4,
+                        name: F::ROWS,
                         source,
                     })?;
                 Ok(Routes::Multibit(Box::new(Multibit { trie, rows })))
             }
+            Lookup::Kernel => Ok(Routes::Kernel),
         }
     }
 
     /// Sets a prefix, new or not.
-    pub(super) fn set(&mut self, prefix: Ipv4Net, id: u32) -> Result<(), WriteError> {
+    pub(super) fn set(&mut self, prefix: F::Prefix, id: u32) -> Result<(), WriteError> {
         match self {
-            Routes::LpmTrie(map) => Ok(map.insert(&key(prefix), id, 0)?),
+            Routes::LpmTrie(map) => Ok(map.insert(&key::<F>(prefix), id, 0)?),
             Routes::Multibit(engine) => Ok(engine.trie.insert(prefix, id, &mut engine.rows)?),
+            Routes::Kernel => Ok(()),
         }
     }
 
     /// Forgets a prefix; one that is not there is no error.
-    pub(super) fn remove(&mut self, prefix: Ipv4Net) -> Result<(), WriteError> {
+    pub(super) fn remove(&mut self, prefix: F::Prefix) -> Result<(), WriteError> {
         match self {
-            Routes::LpmTrie(map) => match map.remove(&key(prefix)) {
+            Routes::LpmTrie(map) => match map.remove(&key::<F>(prefix)) {
                 Err(error) if is_absent(&error) => Ok(()),
                 result => Ok(result?),
             },
@@ -85,21 +89,22 @@ impl Routes {
                 engine.trie.remove(prefix, &mut engine.rows);
                 Ok(())
             }
+            Routes::Kernel => Ok(()),
         }
     }
 
     /// The trie of the engine `multibit`, if that is in use.
-    pub(super) fn trie(&self) -> Option<&Trie> {
+    pub(super) fn trie(&self) -> Option<&Trie<F>> {
         match self {
-            Routes::LpmTrie(_) => None,
+            Routes::LpmTrie(_) | Routes::Kernel => None,
             Routes::Multibit(engine) => Some(&engine.trie),
         }
     }
 
     /// Likewise, for the rows that rest.
-    pub(super) fn trie_mut(&mut self) -> Option<&mut Trie> {
+    pub(super) fn trie_mut(&mut self) -> Option<&mut Trie<F>> {
         match self {
-            Routes::LpmTrie(_) => None,
+            Routes::LpmTrie(_) | Routes::Kernel => None,
             Routes::Multibit(engine) => Some(&mut engine.trie),
         }
     }
@@ -107,7 +112,7 @@ impl Routes {
     /// Kernel memory that is taken whatever the number of prefixes.
     pub(super) fn bytes(&self) -> u64 {
         match self {
-            Routes::LpmTrie(_) => 0,
+            Routes::LpmTrie(_) | Routes::Kernel => 0,
             Routes::Multibit(engine) => u64::from(engine.trie.rows()) * size_of::<Row>() as u64,
         }
     }
@@ -123,9 +128,6 @@ pub(super) fn is_absent(error: &MapError) -> bool {
     }
 }
 
-fn key(prefix: Ipv4Net) -> Key<u32> {
-    Key::new(
-        u32::from(prefix.prefix_len()),
-        u32::from_ne_bytes(prefix.network().octets()),
-    )
+fn key<F: MapFamily>(prefix: F::Prefix) -> Key<F::Key> {
+    Key::new(u32::from(F::len(&prefix)), F::key(F::network(&prefix)))
 }

@@ -4,8 +4,6 @@
 //! `fib::Fib` gives them; that order is what keeps readers right (fill an
 //! adjacency, then store the word that names it, then the prefix).
 
-use std::net::Ipv4Addr;
-
 use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
@@ -14,29 +12,11 @@ use forwarder_common::abi::{
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
-use ipnet::Ipv4Net;
+use forwarder_core::net::{Ipv4, Ipv6};
 
+use super::family::{Both, MapFamily};
 use super::object::{LoadError, Object};
 use super::routes::{Routes, WriteError, is_absent};
-
-/// Handles of all maps.
-pub struct Tables {
-    routes: Routes,
-    nexthop: Array<MapData, u32>,
-    adjacency: Array<MapData, Adjacency>,
-    ports: Array<MapData, Port>,
-    counters: PerCpuArray<MapData, CounterRow>,
-    tx_ports: DevMap<MapData>,
-    tx_ports_frags: DevMap<MapData>,
-    own_filter: Array<MapData, OwnFilter>,
-    own4: HashMap<MapData, u32, u32>,
-    punt_limit: Array<MapData, PuntLimit>,
-    _punt_state: PerCpuArray<MapData, PuntState>,
-    /// How many own addresses share each filter bit: a bit goes when its last
-    /// address does.
-    own_bits: Vec<u16>,
-    filter: OwnFilter,
-}
 
 macro_rules! take {
     ($object:expr, $name:expr) => {
@@ -48,6 +28,78 @@ macro_rules! take {
                 source,
             })?
     };
+}
+
+/// The maps of one family.
+pub struct FamilyTables<F: MapFamily> {
+    routes: Routes<F>,
+    own: HashMap<MapData, F::Key, u32>,
+}
+
+impl<F: MapFamily> FamilyTables<F> {
+    fn new(object: &mut Object) -> Result<Self, LoadError> {
+        Ok(FamilyTables {
+            routes: Routes::new(object)?,
+            own: take!(object, F::OWN),
+        })
+    }
+
+    /// Prefix → next-hop id. Only a prefix that is new can find no room; the
+    /// table is then as before.
+    pub fn set_route(&mut self, prefix: F::Prefix, id: u32) -> Result<(), WriteError> {
+        self.routes.set(prefix, id)
+    }
+
+    /// Forgets a prefix; one that is not there is no error.
+    pub fn remove_route(&mut self, prefix: F::Prefix) -> Result<(), WriteError> {
+        self.routes.remove(prefix)
+    }
+
+    /// Whether rows of the route table wait for a grace period.
+    pub fn has_freed_rows(&self) -> bool {
+        self.routes.trie().is_some_and(Trie::has_freed)
+    }
+
+    /// Rows to be returned with [`FamilyTables::release_rows`] after a grace
+    /// period.
+    pub fn take_freed_rows(&mut self) -> Vec<u32> {
+        self.routes
+            .trie_mut()
+            .map(Trie::take_freed)
+            .unwrap_or_default()
+    }
+
+    /// The rows may be used again.
+    pub fn release_rows(&mut self, rows: Vec<u32>) {
+        if let Some(trie) = self.routes.trie_mut() {
+            trie.release(rows);
+        }
+    }
+
+    /// Rows of the route table: in use, and all; none with another engine than
+    /// `multibit`.
+    pub fn rows(&self) -> (u32, u32) {
+        let trie = self.routes.trie();
+        trie.map_or((0, 0), |trie| (trie.rows_used(), trie.rows()))
+    }
+}
+
+/// Handles of all maps.
+pub struct Tables {
+    families: Both<FamilyTables<Ipv4>, FamilyTables<Ipv6>>,
+    nexthop: Array<MapData, u32>,
+    adjacency: Array<MapData, Adjacency>,
+    ports: Array<MapData, Port>,
+    counters: PerCpuArray<MapData, CounterRow>,
+    tx_ports: DevMap<MapData>,
+    tx_ports_frags: DevMap<MapData>,
+    own_filter: Array<MapData, OwnFilter>,
+    punt_limit: Array<MapData, PuntLimit>,
+    _punt_state: PerCpuArray<MapData, PuntState>,
+    /// How many own addresses share each filter bit: a bit goes when its last
+    /// address does.
+    own_bits: Vec<u16>,
+    filter: OwnFilter,
 }
 
 impl Tables {
@@ -67,7 +119,10 @@ impl Tables {
             source,
         })?;
         Ok(Tables {
-            routes: Routes::new(object)?,
+            families: Both {
+                v4: FamilyTables::new(object)?,
+                v6: FamilyTables::new(object)?,
+            },
             nexthop: take!(object, map::NEXTHOP),
             adjacency: take!(object, map::ADJACENCY),
             ports: take!(object, map::PORTS),
@@ -75,7 +130,6 @@ impl Tables {
             tx_ports: take!(object, map::TX_PORTS),
             tx_ports_frags: take!(object, map::TX_PORTS_FRAGS),
             own_filter: take!(object, map::OWN_FILTER),
-            own4: take!(object, map::OWN4),
             punt_limit: take!(object, map::PUNT_LIMIT),
             _punt_state: take!(object, map::PUNT_STATE),
             own_bits: vec![0; 1 << 16],
@@ -88,41 +142,14 @@ impl Tables {
         Ok(take!(object, map::EVENTS))
     }
 
-    /// Prefix → next-hop id. Only a prefix that is new can find no room; the
-    /// table is then as before.
-    pub fn set_route(&mut self, prefix: Ipv4Net, id: u32) -> Result<(), WriteError> {
-        self.routes.set(prefix, id)
+    /// The maps of one family.
+    pub fn of<F: MapFamily>(&self) -> &FamilyTables<F> {
+        F::tables(&self.families)
     }
 
-    /// Forgets a prefix; one that is not there is no error.
-    pub fn remove_route(&mut self, prefix: Ipv4Net) -> Result<(), WriteError> {
-        self.routes.remove(prefix)
-    }
-
-    /// Whether rows of the route table wait for a grace period.
-    pub fn has_freed_rows(&self) -> bool {
-        self.routes.trie().is_some_and(Trie::has_freed)
-    }
-
-    /// Rows to be returned with [`Tables::release_rows`] after a grace period.
-    pub fn take_freed_rows(&mut self) -> Vec<u32> {
-        self.routes
-            .trie_mut()
-            .map(Trie::take_freed)
-            .unwrap_or_default()
-    }
-
-    /// The rows may be used again.
-    pub fn release_rows(&mut self, rows: Vec<u32>) {
-        if let Some(trie) = self.routes.trie_mut() {
-            trie.release(rows);
-        }
-    }
-
-    /// Rows of the route table: in use, and all; none with the engine `lpm-trie`.
-    pub fn rows(&self) -> (u32, u32) {
-        let trie = self.routes.trie();
-        trie.map_or((0, 0), |trie| (trie.rows_used(), trie.rows()))
+    /// Likewise, to be written.
+    pub fn of_mut<F: MapFamily>(&mut self) -> &mut FamilyTables<F> {
+        F::tables_mut(&mut self.families)
     }
 
     /// `NEXTHOP[id] = word`.
@@ -141,18 +168,18 @@ impl Tables {
     }
 
     /// An address of this router: packets from it are dropped.
-    pub fn add_own(&mut self, address: Ipv4Addr) -> Result<(), MapError> {
-        let key = u32::from_ne_bytes(address.octets());
+    pub fn add_own<F: MapFamily>(&mut self, address: F::Addr) -> Result<(), MapError> {
+        let key = F::key(address);
         // The exact set first: a filter bit without its entry only costs time.
-        self.own4.insert(key, 1, 0)?;
-        self.change_filter(key, true)
+        self.of_mut::<F>().own.insert(key, 1, 0)?;
+        self.change_filter(F::own_word(&key), true)
     }
 
     /// No longer an address of this router.
-    pub fn remove_own(&mut self, address: Ipv4Addr) -> Result<(), MapError> {
-        let key = u32::from_ne_bytes(address.octets());
-        match self.own4.remove(&key) {
-            Ok(()) => self.change_filter(key, false),
+    pub fn remove_own<F: MapFamily>(&mut self, address: F::Addr) -> Result<(), MapError> {
+        let key = F::key(address);
+        match self.of_mut::<F>().own.remove(&key) {
+            Ok(()) => self.change_filter(F::own_word(&key), false),
             Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(error),
         }
@@ -225,7 +252,8 @@ impl Tables {
         let cpus = nr_cpus().unwrap_or(1) as u64;
         let fixed =
             |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
-        self.routes.bytes()
+        self.families.v4.routes.bytes()
+            + self.families.v6.routes.bytes()
             + fixed(MAX_NEXTHOPS, size_of::<u32>())
             + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
             + fixed(PORT_SLOTS, size_of::<Port>())

@@ -11,7 +11,8 @@ use std::time::Duration;
 use aya::maps::{MapData, RingBuf};
 use forwarder_core::config::Config;
 use forwarder_core::interface::Interfaces;
-use forwarder_core::kernel::event::DataplaneEvent;
+use forwarder_core::kernel::event::{DataplaneEvent, NeighbourEvent};
+use forwarder_core::net::{Ipv4, Ipv6};
 use forwarder_core::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use super::feedback::{Feedback, Verdict};
 use super::grace::Grace;
 use super::keeper;
 use super::plane::{Plane, Resting};
-use super::programmer::{Programmer, Reached};
+use super::programmer::{ProgrammedFamily, Programmer, Reached};
 use super::query::Query;
 use super::usage::{self, Usage};
 use crate::clock;
@@ -46,11 +47,17 @@ pub struct Inputs {
     /// The interfaces.
     pub interfaces: watch::Receiver<Arc<Interfaces>>,
     /// Routes of ours seen in the kernel.
-    pub ours: mpsc::Receiver<Vec<OursEvent>>,
+    pub ours4: mpsc::Receiver<Vec<OursEvent<Ipv4>>>,
+    /// Likewise, IPv6.
+    pub ours6: mpsc::Receiver<Vec<OursEvent<Ipv6>>>,
     /// Set once the kernel's tables have been read into the RIB.
-    pub ready: watch::Receiver<bool>,
-    /// The route database.
-    pub rib: RibHandle,
+    pub ready4: watch::Receiver<bool>,
+    /// Likewise, IPv6.
+    pub ready6: watch::Receiver<bool>,
+    /// The route database of IPv4.
+    pub rib4: RibHandle<Ipv4>,
+    /// That of IPv6.
+    pub rib6: RibHandle<Ipv6>,
     /// From the API.
     pub queries: mpsc::Receiver<Query>,
     /// To the neighbour keeper.
@@ -59,10 +66,20 @@ pub struct Inputs {
     pub ring: RingBuf<MapData>,
 }
 
+/// Takes in what the route database has new.
+async fn pull<F: ProgrammedFamily>(rib: &mut RibHandle<F>, programmer: &mut Programmer<F>) {
+    rib.generation.borrow_and_update();
+    match rib.since(programmer.cursor()).await {
+        Ok(pulled) => programmer.pulled(pulled),
+        Err(error) => warn!("{error:#}"),
+    }
+}
+
 /// The task's state.
 pub struct DataplaneTask {
     pub(super) plane: Plane,
-    pub(super) programmer: Programmer,
+    pub(super) programmer4: Programmer<Ipv4>,
+    pub(super) programmer6: Programmer<Ipv6>,
     pub(super) features: Features,
     pub(super) usage: Usage,
     pub(super) config: Arc<Config>,
@@ -70,7 +87,7 @@ pub struct DataplaneTask {
     grace: Grace,
     resting: Option<Resting>,
     inputs: Inputs,
-    reached: watch::Sender<Reached>,
+    reached: watch::Sender<[Reached; 2]>,
     /// When leftovers of an earlier life are removed; RIP needs a round to
     /// learn again what it had put there.
     sweep_at: Option<Instant>,
@@ -84,16 +101,17 @@ impl DataplaneTask {
     /// The task over a loaded plane.
     pub fn new(
         plane: Plane,
-        programmer: Programmer,
+        (programmer4, programmer6): (Programmer<Ipv4>, Programmer<Ipv6>),
         features: Features,
         grace: Grace,
         config: Arc<Config>,
         inputs: Inputs,
-    ) -> (DataplaneTask, watch::Receiver<Reached>) {
-        let (reached, receiver) = watch::channel(Reached::default());
+    ) -> (DataplaneTask, watch::Receiver<[Reached; 2]>) {
+        let (reached, receiver) = watch::channel(Default::default());
         let task = DataplaneTask {
             plane,
-            programmer,
+            programmer4,
+            programmer6,
             features,
             usage: Usage::default(),
             config,
@@ -123,19 +141,31 @@ impl DataplaneTask {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let busy = self.programmer.has_work();
+            let (busy4, busy6) = (self.programmer4.has_work(), self.programmer6.has_work());
             tokio::select! {
                 () = cancel.cancelled() => break,
                 Some(events) = self.inputs.events.recv() => self.dataplane_events(events),
                 Ok(()) = self.inputs.interfaces.changed() => self.interfaces_changed(),
                 result = self.features.changed() => self.features_changed(result),
-                Some(ours) = self.inputs.ours.recv() => self.programmer.ours(ours),
-                Ok(()) = self.inputs.ready.changed() => self.kernel_known(),
-                Ok(()) = self.inputs.rib.generation.changed() => self.pull().await,
+                Some(ours) = self.inputs.ours4.recv() => self.programmer4.ours(ours),
+                Some(ours) = self.inputs.ours6.recv() => self.programmer6.ours(ours),
+                Ok(()) = self.inputs.ready4.changed() => self.kernel_known(),
+                Ok(()) = self.inputs.ready6.changed() => self.kernel_known(),
+                Ok(()) = self.inputs.rib4.generation.changed() => {
+                    pull(&mut self.inputs.rib4, &mut self.programmer4).await;
+                }
+                Ok(()) = self.inputs.rib6.generation.changed() => {
+                    pull(&mut self.inputs.rib6, &mut self.programmer6).await;
+                }
                 Some(query) = self.inputs.queries.recv() => self.query(query),
                 () = self.grace.ended() => self.grace_ended(),
                 _ = tick.tick() => self.tick(),
-                () = std::future::ready(()), if busy => self.programmer.step(&mut self.plane).await,
+                () = std::future::ready(()), if busy4 => {
+                    self.programmer4.step(&mut self.plane).await;
+                }
+                () = std::future::ready(()), if busy6 => {
+                    self.programmer6.step(&mut self.plane).await;
+                }
             }
             self.settle();
         }
@@ -145,9 +175,16 @@ impl DataplaneTask {
     fn dataplane_events(&mut self, events: Vec<DataplaneEvent>) {
         let mut reconcile = false;
         for event in events {
-            if let DataplaneEvent::Neighbour(neighbour) = &event {
-                let key = (neighbour.ifindex, neighbour.address);
-                self.usage.confirm(key, neighbour.managed);
+            match &event {
+                DataplaneEvent::Neighbour4(NeighbourEvent::Set(entry)) => {
+                    let key = (entry.ifindex, entry.address.into());
+                    self.usage.confirm(key, entry.managed);
+                }
+                DataplaneEvent::Neighbour6(NeighbourEvent::Set(entry)) => {
+                    let key = (entry.ifindex, entry.address.into());
+                    self.usage.confirm(key, entry.managed);
+                }
+                _ => {}
             }
             reconcile |= self.plane.event(event);
         }
@@ -159,7 +196,8 @@ impl DataplaneTask {
     fn interfaces_changed(&mut self) {
         self.plane.interfaces = self.inputs.interfaces.borrow_and_update().clone();
         self.plane.reconcile(&self.features);
-        self.programmer.retry();
+        self.programmer4.retry();
+        self.programmer6.retry();
         // A link that came up: its gateways are asked for at once.
         self.next_resolve = Instant::ZERO;
     }
@@ -172,10 +210,17 @@ impl DataplaneTask {
     }
 
     fn kernel_known(&mut self) {
-        if !*self.inputs.ready.borrow_and_update() {
+        let ready4 = *self.inputs.ready4.borrow_and_update();
+        let ready6 = *self.inputs.ready6.borrow_and_update();
+        if ready4 {
+            self.programmer4.kernel_known();
+        }
+        if ready6 {
+            self.programmer6.kernel_known();
+        }
+        if !(ready4 && ready6) {
             return;
         }
-        self.programmer.kernel_known();
         let wait = self
             .config
             .rip
@@ -184,22 +229,23 @@ impl DataplaneTask {
         self.sweep_at = Some(clock::now() + wait);
     }
 
-    async fn pull(&mut self) {
-        self.inputs.rib.generation.borrow_and_update();
-        match self.inputs.rib.since(self.programmer.cursor()).await {
-            Ok(pulled) => self.programmer.pulled(pulled),
-            Err(error) => warn!("{error:#}"),
-        }
+    fn has_work(&self) -> bool {
+        self.programmer4.has_work() || self.programmer6.has_work()
+    }
+
+    fn is_ready(&self) -> bool {
+        *self.inputs.ready4.borrow() && *self.inputs.ready6.borrow()
     }
 
     /// After every event: what follows from it.
     fn settle(&mut self) {
         let now = clock::now();
-        if self.sweep_at.is_some_and(|at| now >= at) && !self.programmer.has_work() {
+        if self.sweep_at.is_some_and(|at| now >= at) && !self.has_work() {
             self.sweep_at = None;
-            self.programmer.rib_filled();
+            self.programmer4.rib_filled();
+            self.programmer6.rib_filled();
         }
-        if !self.started && *self.inputs.ready.borrow() && !self.programmer.has_work() {
+        if !self.started && self.is_ready() && !self.has_work() {
             self.started = self.plane.start(&self.features);
             if self.started {
                 info!("forwarding");
@@ -211,7 +257,7 @@ impl DataplaneTask {
         }
         self.resolve_gateways(now);
         self.rest_freed();
-        let reached = self.programmer.reached();
+        let reached = [self.programmer4.reached(), self.programmer6.reached()];
         self.reached
             .send_if_modified(|current| std::mem::replace(current, reached) != reached);
     }
@@ -222,7 +268,7 @@ impl DataplaneTask {
             return;
         }
         let mut asked = false;
-        for (ifindex, address) in self.plane.fib.gateways_to_resolve() {
+        for (ifindex, address) in self.plane.gateways_to_resolve() {
             asked = true;
             // A full queue: asked again next time.
             let _ = self
@@ -248,7 +294,8 @@ impl DataplaneTask {
 
     fn tick(&mut self) {
         let now = clock::now();
-        self.programmer.tick();
+        self.programmer4.tick();
+        self.programmer6.tick();
         self.drain_ring();
         self.judge_ports(now);
         if now >= self.next_usage {
@@ -290,11 +337,7 @@ impl DataplaneTask {
 
     fn scan_usage(&mut self, now: Instant) {
         let idle = self.config.dataplane.neighbour_idle;
-        let tables = &self.plane.tables;
-        let words = self.plane.fib.adjacencies().filter_map(|adjacency| {
-            let word = tables.used(adjacency.slot).ok()?;
-            Some(((adjacency.ifindex, adjacency.neighbour), word))
-        });
+        let words = self.plane.used();
         let requests = self.usage.scan(now, idle, words);
         for request in requests {
             let request = match request {
@@ -318,7 +361,11 @@ impl DataplaneTask {
                 .keeper
                 .try_send(keeper::Request::Release(ifindex, address));
         }
-        let withdraw = self.programmer.withdraw_all(&mut self.plane);
+        let plane = &mut self.plane;
+        let withdraw = async {
+            self.programmer4.withdraw_all(plane).await;
+            self.programmer6.withdraw_all(plane).await;
+        };
         if tokio::time::timeout(WITHDRAW_DEADLINE, withdraw)
             .await
             .is_err()

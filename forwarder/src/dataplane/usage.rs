@@ -8,7 +8,7 @@
 //! dataplane task, which reads the words and talks to the kernel.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use forwarder_core::net::Ifindex;
@@ -19,7 +19,7 @@ use forwarder_core::time::Instant;
 pub const MANAGED_PER_PORT: usize = 1024;
 
 /// A neighbour: its interface and address.
-pub type Key = (Ifindex, Ipv4Addr);
+pub type Key = (Ifindex, IpAddr);
 
 #[derive(Debug)]
 struct Use {
@@ -129,7 +129,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     fn key(host: u8) -> Key {
-        (Ifindex(3), Ipv4Addr::new(192, 0, 2, host))
+        (Ifindex(3), IpAddr::from([192, 0, 2, host]))
     }
 
     fn at(secs: u64) -> Instant {
@@ -180,7 +180,12 @@ mod tests {
     fn a_port_manages_no_more_than_its_limit() {
         let mut usage = Usage::default();
         let many = |word: u32| {
-            (0..2000u32).map(move |host| ((Ifindex(3), Ipv4Addr::from(0x0a00_0000 + host)), word))
+            (0..2000u32).map(move |host| {
+                (
+                    (Ifindex(3), IpAddr::from((0x0a00_0000 + host).to_be_bytes())),
+                    word,
+                )
+            })
         };
         usage.scan(at(10), IDLE, many(0));
         assert_eq!(usage.scan(at(20), IDLE, many(1)).len(), MANAGED_PER_PORT);

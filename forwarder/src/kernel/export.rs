@@ -13,12 +13,13 @@ use std::io;
 use std::time::Duration;
 
 use forwarder_core::kernel::export::{ExportOp, ExportRoute, Refusal};
-use forwarder_core::net::{Ipv4, TableId};
+use forwarder_core::net::{Ipv4, Ipv6, TableId};
 use forwarder_core::route::Nexthop;
-use ipnet::Ipv4Net;
 
+use super::family::NetlinkFamily;
 use super::message::{
-    self, HOP_LEN, Message, ROUTE_LEN, RTAX_MTU, RTNH_F_ONLINK, family, route_type_number,
+    HOP_LEN, ROUTE_LEN, RTAX_MTU, RTNH_F_ONLINK, family, route::decode as decode_route,
+    route_type_number,
 };
 use super::monitor::Table;
 use super::request::{RequestError, Requester};
@@ -60,7 +61,10 @@ impl KernelWriter {
     }
 
     /// Carries out these operations in this order: one result for each.
-    pub async fn apply(&mut self, ops: &[ExportOp]) -> Vec<Result<(), Refusal>> {
+    pub async fn apply<F: NetlinkFamily>(
+        &mut self,
+        ops: &[ExportOp<F>],
+    ) -> Vec<Result<(), Refusal>> {
         let mut results = Vec::with_capacity(ops.len());
         let mut rest = ops;
         while !rest.is_empty() {
@@ -74,8 +78,12 @@ impl KernelWriter {
     /// Removes every route with our protocol and metric from table main, as
     /// after a crash: how many there were.
     pub async fn remove_all(&mut self) -> Result<usize, RequestError> {
-        let prefixes = self.find_ours().await?;
-        let ops: Vec<ExportOp> = prefixes.into_iter().map(ExportOp::Delete).collect();
+        Ok(self.remove_family::<Ipv4>().await? + self.remove_family::<Ipv6>().await?)
+    }
+
+    async fn remove_family<F: NetlinkFamily>(&mut self) -> Result<usize, RequestError> {
+        let prefixes = self.find_ours::<F>().await?;
+        let ops: Vec<ExportOp<F>> = prefixes.into_iter().map(ExportOp::Delete).collect();
         let results = self.apply(&ops).await;
         let failed = |result: Result<(), Refusal>| match result {
             Err(Refusal::Failed(words)) => Some(io::Error::other(words)),
@@ -88,12 +96,12 @@ impl KernelWriter {
             .map_or(Ok(removed), |error| Err(error.into()))
     }
 
-    async fn find_ours(&self) -> Result<Vec<Ipv4Net>, RequestError> {
+    async fn find_ours<F: NetlinkFamily>(&self) -> Result<Vec<F::Prefix>, RequestError> {
         let Identity { protocol, metric } = self.identity;
-        let request = dump(Table::Routes(TableId::MAIN));
+        let request = dump(Table::Routes(F::AF, TableId::MAIN));
         let mut requester = Requester::open(Protocol::ROUTE).map_err(io::Error::other)?;
-        let collect = |found: &mut Vec<Ipv4Net>, kind: u16, payload: &[u8]| {
-            if let Message::Route { route, .. } = message::decode(kind, 0, payload)?
+        let collect = |found: &mut Vec<F::Prefix>, _: u16, payload: &[u8]| {
+            if let Some(route) = decode_route::<F>(payload)?
                 && (route.protocol, route.metric, route.tos) == (protocol, metric, 0)
             {
                 found.push(route.prefix);
@@ -108,7 +116,7 @@ impl KernelWriter {
     }
 
     /// As many of the operations as make one datagram.
-    fn chunk(&mut self, ops: &[ExportOp]) -> Chunk {
+    fn chunk<F: NetlinkFamily>(&mut self, ops: &[ExportOp<F>]) -> Chunk {
         let mut chunk = Chunk {
             bytes: Vec::new(),
             sequences: Vec::new(),
@@ -193,7 +201,7 @@ fn result((errno, words): (i32, Option<String>)) -> Result<(), Refusal> {
     }
 }
 
-fn request(op: &ExportOp, identity: Identity) -> Request {
+fn request<F: NetlinkFamily>(op: &ExportOp<F>, identity: Identity) -> Request {
     match op {
         ExportOp::Add(route) => {
             let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
@@ -205,14 +213,14 @@ fn request(op: &ExportOp, identity: Identity) -> Request {
         }
         // RT_SCOPE_NOWHERE and type 0 match any.
         ExportOp::Delete(prefix) => {
-            let header = header(
+            let header = header::<F>(
                 *prefix,
                 identity,
                 libc::RT_SCOPE_NOWHERE,
                 libc::RTN_UNSPEC,
                 0,
             );
-            with_key(
+            with_key::<F>(
                 Request::new(libc::RTM_DELROUTE, 0, &header),
                 *prefix,
                 identity,
@@ -221,7 +229,11 @@ fn request(op: &ExportOp, identity: Identity) -> Request {
     }
 }
 
-fn add_or_replace(route: &ExportRoute, flags: libc::c_int, identity: Identity) -> Request {
+fn add_or_replace<F: NetlinkFamily>(
+    route: &ExportRoute<F>,
+    flags: libc::c_int,
+    identity: Identity,
+) -> Request {
     // As iproute2 does: a route straight onto a link has link scope.
     let on_link = matches!(route.nexthops.as_slice(), [Nexthop { gateway: None, .. }]);
     let scope = if on_link {
@@ -234,9 +246,9 @@ fn add_or_replace(route: &ExportRoute, flags: libc::c_int, identity: Identity) -
         _ => 0,
     };
     let kind = route_type_number(route.kind);
-    let header = header(route.prefix, identity, scope, kind, hop_flags);
+    let header = header::<F>(route.prefix, identity, scope, kind, hop_flags);
     let request = Request::new(libc::RTM_NEWROUTE, flags, &header);
-    let mut request = with_key(request, route.prefix, identity);
+    let mut request = with_key::<F>(request, route.prefix, identity);
     if let Some(mtu) = route.mtu {
         let metrics = Request::new(0, 0, &[]).u32(RTAX_MTU, mtu);
         request = request.attribute(libc::RTA_METRICS, metrics.body());
@@ -249,9 +261,15 @@ fn add_or_replace(route: &ExportRoute, flags: libc::c_int, identity: Identity) -
 }
 
 /// `struct rtmsg`.
-fn header(prefix: Ipv4Net, identity: Identity, scope: u8, kind: u8, flags: u8) -> [u8; ROUTE_LEN] {
-    let (family, table) = (family(libc::AF_INET), libc::RT_TABLE_MAIN);
-    let len = prefix.prefix_len();
+fn header<F: NetlinkFamily>(
+    prefix: F::Prefix,
+    identity: Identity,
+    scope: u8,
+    kind: u8,
+    flags: u8,
+) -> [u8; ROUTE_LEN] {
+    let (family, table) = (family(F::AF), libc::RT_TABLE_MAIN);
+    let len = F::len(&prefix);
     [
         family,
         len,
@@ -268,25 +286,25 @@ fn header(prefix: Ipv4Net, identity: Identity, scope: u8, kind: u8, flags: u8) -
     ]
 }
 
-fn with_key(request: Request, prefix: Ipv4Net, identity: Identity) -> Request {
+fn with_key<F: NetlinkFamily>(request: Request, prefix: F::Prefix, identity: Identity) -> Request {
     request
-        .attribute(libc::RTA_DST, &prefix.network().octets())
+        .attribute(libc::RTA_DST, &F::bytes(F::network(&prefix)))
         .u32(libc::RTA_TABLE, TableId::MAIN.0)
         .u32(libc::RTA_PRIORITY, identity.metric)
 }
 
-fn hop_flags(hop: &Nexthop<Ipv4>) -> u8 {
+fn hop_flags<F: NetlinkFamily>(hop: &Nexthop<F>) -> u8 {
     if hop.onlink { RTNH_F_ONLINK } else { 0 }
 }
 
-fn with_gateway(request: Request, hop: &Nexthop<Ipv4>) -> Request {
+fn with_gateway<F: NetlinkFamily>(request: Request, hop: &Nexthop<F>) -> Request {
     match hop.gateway {
-        Some(gateway) => request.attribute(libc::RTA_GATEWAY, &gateway.octets()),
+        Some(gateway) => request.attribute(libc::RTA_GATEWAY, &F::bytes(gateway)),
         None => request,
     }
 }
 
-fn with_hop(request: Request, hop: &Nexthop<Ipv4>) -> Request {
+fn with_hop<F: NetlinkFamily>(request: Request, hop: &Nexthop<F>) -> Request {
     let request = with_gateway(request, hop);
     match hop.ifindex {
         Some(ifindex) => request.u32(libc::RTA_OIF, ifindex.0),
@@ -295,7 +313,7 @@ fn with_hop(request: Request, hop: &Nexthop<Ipv4>) -> Request {
 }
 
 /// `struct rtnexthop`s, each with its gateway.
-fn multipath(hops: &[Nexthop<Ipv4>]) -> Vec<u8> {
+fn multipath<F: NetlinkFamily>(hops: &[Nexthop<F>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for hop in hops {
         let attributes = with_gateway(Request::new(0, 0, &[]), hop);

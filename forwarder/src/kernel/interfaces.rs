@@ -42,6 +42,8 @@ pub(crate) struct InterfaceTable {
     links: BTreeMap<Ifindex, Entry>,
     addresses: BTreeSet<(Ifindex, InterfaceAddress)>,
     forwarding: BTreeMap<Ifindex, bool>,
+    /// `net.ipv6.conf.all.forwarding`.
+    forwarding6: bool,
     named: Option<Named>,
     changed: bool,
 }
@@ -133,6 +135,12 @@ impl InterfaceTable {
         self.refresh_sysctls(|ifindex| ifindex == conf.ifindex);
     }
 
+    /// The switch for IPv6 on all interfaces.
+    pub(crate) fn set_forwarding6(&mut self, on: bool) {
+        self.changed |= self.forwarding6 != on;
+        self.forwarding6 = on;
+    }
+
     /// IPv4 has been taken off an interface.
     pub(crate) fn remove_netconf(&mut self, ifindex: Ifindex) {
         self.changed |= self.forwarding.remove(&ifindex).is_some();
@@ -215,6 +223,7 @@ impl InterfaceTable {
             link: link.lower,
             link_elsewhere: link.lower_elsewhere,
             forwarding4: self.forwarding.get(&link.ifindex).copied().unwrap_or(false),
+            forwarding6: self.forwarding6,
             send_redirects: entry.send_redirects,
             addresses: own.map(|(_, address)| *address).collect(),
         }

@@ -2,11 +2,12 @@
 //!
 //! For `show routes ADDRESS`, which puts the kernel's answer beside ours.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use forwarder_core::net::Ifindex;
+use forwarder_core::net::{Ifindex, Ipv4, Ipv6};
 use forwarder_core::route::RouteType;
 
+use super::family::NetlinkFamily;
 use super::message::ROUTE_LEN;
 use super::message::route::{Found, decode_lookup};
 use super::request::{RequestError, Requester};
@@ -20,7 +21,7 @@ pub struct KernelLookup {
     /// The route's type; `None` = no route.
     pub kind: Option<RouteType>,
     /// The router.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     /// The interface.
     pub ifindex: Option<Ifindex>,
 }
@@ -29,22 +30,29 @@ pub struct KernelLookup {
 ///
 /// # Errors
 /// The request failed; "no route" and its like are answers.
-pub async fn lookup(address: Ipv4Addr) -> Result<KernelLookup, RequestError> {
+pub async fn lookup(address: IpAddr) -> Result<KernelLookup, RequestError> {
+    match address {
+        IpAddr::V4(address) => ask::<Ipv4>(address).await,
+        IpAddr::V6(address) => ask::<Ipv6>(address).await,
+    }
+}
+
+async fn ask<F: NetlinkFamily>(address: F::Addr) -> Result<KernelLookup, RequestError> {
     let mut requester = Requester::open(Protocol::ROUTE).map_err(std::io::Error::other)?;
-    let mut header: [u8; ROUTE_LEN] = fixed(libc::AF_INET);
+    let mut header: [u8; ROUTE_LEN] = fixed(F::AF);
     if let Some(length) = header.get_mut(1) {
-        *length = 32;
+        *length = F::BITS;
     }
     let request =
-        Request::new(libc::RTM_GETROUTE, 0, &header).attribute(libc::RTA_DST, &address.octets());
-    match requester.get(&request, decode_lookup).await {
+        Request::new(libc::RTM_GETROUTE, 0, &header).attribute(libc::RTA_DST, &F::bytes(address));
+    match requester.get(&request, decode_lookup::<F>).await {
         Ok(Some(Found {
             kind,
             gateway,
             ifindex,
         })) => Ok(KernelLookup {
             kind: Some(kind),
-            gateway,
+            gateway: gateway.map(Into::into),
             ifindex,
         }),
         Ok(None) => Ok(without_hop(None)),

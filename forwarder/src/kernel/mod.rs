@@ -15,6 +15,7 @@
 
 mod constraints;
 mod export;
+mod family;
 mod interfaces;
 mod lock;
 mod lookup;
@@ -31,6 +32,7 @@ mod wire;
 
 pub use constraints::{ConstraintWatcher, RECHECK as CONSTRAINT_RECHECK, read as read_constraints};
 pub use export::{Identity, KernelWriter};
+pub use family::NetlinkFamily;
 pub use lock::{ExporterLock, LockError};
 pub use lookup::{KernelLookup, lookup};
 pub use monitor::{

@@ -10,15 +10,18 @@
 //! `EXT_LEARNED` and `MANAGED` flags that a request does not repeat: without
 //! the look, an operator's static neighbour would be lost.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use forwarder_core::net::Ifindex;
+use forwarder_core::net::{Ifindex, Ipv4, Ipv6};
 
-use super::message::{NDA_DST, NDA_FLAGS_EXT, NEIGHBOUR_LEN, NTF_EXT_MANAGED, NeighbourEntry};
+use super::family::NetlinkFamily as _;
+use super::message::{
+    NDA_DST, NDA_FLAGS_EXT, NEIGHBOUR_LEN, NTF_EXT_MANAGED, NeighbourEntry, decode_neighbour,
+};
 use super::request::{RequestError, Requester};
 use super::requests::fixed;
 use super::socket::{OpenError, Protocol};
-use super::wire::Request;
+use super::wire::{Malformed, Request};
 
 /// What became of [`Neighbours::manage`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +35,7 @@ pub enum Managed {
     NotNeeded,
 }
 
-/// A handle on the kernel's IPv4 neighbour table.
+/// A handle on the kernel's neighbour tables.
 #[derive(Debug)]
 pub struct Neighbours {
     requester: Requester,
@@ -45,11 +48,7 @@ impl Neighbours {
     }
 
     /// Has the kernel resolve an address, or confirm it if it is stale.
-    pub async fn resolve(
-        &mut self,
-        ifindex: Ifindex,
-        address: Ipv4Addr,
-    ) -> Result<(), RequestError> {
+    pub async fn resolve(&mut self, ifindex: Ifindex, address: IpAddr) -> Result<(), RequestError> {
         let entry = self.look_up(ifindex, address).await?;
         if entry.is_some_and(|entry| is_fixed(&entry) || entry.managed) {
             return Ok(());
@@ -61,7 +60,7 @@ impl Neighbours {
     pub async fn manage(
         &mut self,
         ifindex: Ifindex,
-        address: Ipv4Addr,
+        address: IpAddr,
     ) -> Result<Managed, RequestError> {
         let entry = self.look_up(ifindex, address).await?;
         if entry.is_some_and(|entry| is_fixed(&entry)) {
@@ -82,7 +81,7 @@ impl Neighbours {
     pub async fn unmanage(
         &mut self,
         ifindex: Ifindex,
-        address: Ipv4Addr,
+        address: IpAddr,
     ) -> Result<(), RequestError> {
         match self.look_up(ifindex, address).await? {
             Some(entry) if entry.managed => {
@@ -96,13 +95,13 @@ impl Neighbours {
     async fn look_up(
         &mut self,
         ifindex: Ifindex,
-        address: Ipv4Addr,
-    ) -> Result<Option<NeighbourEntry>, RequestError> {
-        let mut header: [u8; NEIGHBOUR_LEN] = fixed(libc::AF_INET);
+        address: IpAddr,
+    ) -> Result<Option<NeighbourEntry<IpAddr>>, RequestError> {
+        let mut header: [u8; NEIGHBOUR_LEN] = fixed(family_of(address));
         set(&mut header, 4, &ifindex.0.to_ne_bytes());
         let request =
-            Request::new(libc::RTM_GETNEIGH, 0, &header).attribute(NDA_DST, &address.octets());
-        match self.requester.get(&request, NeighbourEntry::decode).await {
+            Request::new(libc::RTM_GETNEIGH, 0, &header).attribute(NDA_DST, &bytes(address));
+        match self.requester.get(&request, decode_any).await {
             Ok(entry) => Ok(entry.flatten()),
             Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(error),
@@ -112,18 +111,18 @@ impl Neighbours {
     async fn change(
         &mut self,
         ifindex: Ifindex,
-        address: Ipv4Addr,
-        entry: Option<NeighbourEntry>,
+        address: IpAddr,
+        entry: Option<NeighbourEntry<IpAddr>>,
         wish: Wish,
     ) -> Result<(), RequestError> {
         let keep = entry.map_or(0, |entry| entry.flags & libc::NTF_EXT_LEARNED);
         let (state, flags) = wish.state_and_flags(entry);
-        let mut header: [u8; NEIGHBOUR_LEN] = fixed(libc::AF_INET);
+        let mut header: [u8; NEIGHBOUR_LEN] = fixed(family_of(address));
         set(&mut header, 4, &ifindex.0.to_ne_bytes());
         set(&mut header, 8, &state.to_ne_bytes());
         set(&mut header, 10, &[flags | keep]);
         let mut request = Request::new(libc::RTM_NEWNEIGH, libc::NLM_F_CREATE, &header)
-            .attribute(NDA_DST, &address.octets());
+            .attribute(NDA_DST, &bytes(address));
         if wish == Wish::Manage {
             request = request.u32(NDA_FLAGS_EXT, NTF_EXT_MANAGED);
         }
@@ -131,8 +130,30 @@ impl Neighbours {
     }
 }
 
+fn family_of(address: IpAddr) -> libc::c_int {
+    match address {
+        IpAddr::V4(_) => Ipv4::AF,
+        IpAddr::V6(_) => Ipv6::AF,
+    }
+}
+
+fn bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => Ipv4::bytes(address),
+        IpAddr::V6(address) => Ipv6::bytes(address),
+    }
+}
+
+fn decode_any(payload: &[u8]) -> Result<Option<NeighbourEntry<IpAddr>>, Malformed> {
+    let v4 = decode_neighbour::<Ipv4>(payload)?.map(NeighbourEntry::general);
+    match v4 {
+        Some(entry) => Ok(Some(entry)),
+        None => Ok(decode_neighbour::<Ipv6>(payload)?.map(NeighbourEntry::general)),
+    }
+}
+
 /// The operator's, or the device's: nothing to resolve.
-fn is_fixed(entry: &NeighbourEntry) -> bool {
+fn is_fixed(entry: &NeighbourEntry<IpAddr>) -> bool {
     entry.state & (libc::NUD_PERMANENT | libc::NUD_NOARP) != 0
 }
 
@@ -147,7 +168,7 @@ impl Wish {
     /// `ndm_state` and `ndm_flags`. With `NTF_USE` or `NTF_EXT_MANAGED` the
     /// kernel ignores the state; it has to be NONE all the same, PERMANENT is
     /// refused.
-    fn state_and_flags(self, entry: Option<NeighbourEntry>) -> (u16, u8) {
+    fn state_and_flags(self, entry: Option<NeighbourEntry<IpAddr>>) -> (u16, u8) {
         match (self, entry) {
             (Wish::Manage, _) => (libc::NUD_NONE, 0),
             // Without an order to resolve, which would go out on the wire.

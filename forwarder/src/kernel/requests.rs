@@ -28,12 +28,11 @@ pub(crate) fn dump(table: Table) -> Request {
         Table::Links => request(libc::RTM_GETLINK, &fixed::<LINK_LEN>(libc::AF_UNSPEC))
             .u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS),
         Table::Addresses => request(libc::RTM_GETADDR, &fixed::<ADDRESS_LEN>(libc::AF_UNSPEC)),
-        Table::Netconf => request(libc::RTM_GETNETCONF, &fixed::<NETCONF_LEN>(libc::AF_INET)),
+        Table::Netconf(af) => request(libc::RTM_GETNETCONF, &fixed::<NETCONF_LEN>(af)),
         Table::Nexthops => request(RTM_GETNEXTHOP, &fixed::<NEXTHOP_LEN>(libc::AF_UNSPEC)),
-        Table::Routes(TableId(number)) => {
-            request(libc::RTM_GETROUTE, &fixed::<ROUTE_LEN>(libc::AF_INET))
-                .u32(libc::RTA_TABLE, number)
+        Table::Routes(af, TableId(number)) => {
+            request(libc::RTM_GETROUTE, &fixed::<ROUTE_LEN>(af)).u32(libc::RTA_TABLE, number)
         }
-        Table::Neighbours => request(libc::RTM_GETNEIGH, &fixed::<NEIGHBOUR_LEN>(libc::AF_INET)),
+        Table::Neighbours(af) => request(libc::RTM_GETNEIGH, &fixed::<NEIGHBOUR_LEN>(af)),
     }
 }

@@ -90,3 +90,10 @@ pub(crate) fn veth_pair() {
 pub(crate) fn ifindex(name: &str) -> forwarder_core::net::Ifindex {
     forwarder_core::net::Ifindex(nix::net::if_::if_nametoindex(name).expect(name))
 }
+
+/// A channel whose events nobody in the test looks at.
+pub(crate) fn unwatched<T: Send + 'static>() -> tokio::sync::mpsc::Sender<T> {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(8);
+    tokio::spawn(async move { while receiver.recv().await.is_some() {} });
+    sender
+}

@@ -14,6 +14,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::family::NetlinkFamily;
+
 /// Length of `struct nlmsghdr`.
 pub(crate) const HEADER_LEN: usize = 16;
 /// Length of `struct nlattr`.
@@ -157,6 +159,11 @@ impl<'a> Attribute<'a> {
 
     pub(crate) fn u32(&self) -> Result<u32, Malformed> {
         self.exactly().map(u32::from_ne_bytes)
+    }
+
+    /// An address of a family.
+    pub(crate) fn address<F: NetlinkFamily>(&self) -> Result<F::Addr, Malformed> {
+        F::read(self.value).ok_or(Malformed::ValueSize)
     }
 
     /// A `u32` in network byte order, as nfnetlink has them.

@@ -9,7 +9,6 @@
 mod statics;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,10 +16,9 @@ use forwarder_core::config::Config;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{KernelRoute, RouteEvent};
 use forwarder_core::kernel::import::{ImportOp, KernelTable, Ours};
-use forwarder_core::net::{Ipv4, TableId};
+use forwarder_core::net::{Family, TableId};
 use forwarder_core::rib::{Batch, EntryView, Generation, Rib, RibConfig, Since, Slot, Snapshot};
 use forwarder_core::route::{Candidate, RouteType, Source};
-use ipnet::Ipv4Net;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -34,32 +32,32 @@ const COMMANDS: usize = 64;
 
 /// A route of ours that was seen in the kernel, or is gone from it.
 #[derive(Debug)]
-pub enum OursEvent {
+pub enum OursEvent<F: Family> {
     /// There with this content.
-    Seen(KernelRoute<Ipv4>),
+    Seen(KernelRoute<F>),
     /// Not there any more.
-    Gone(Ipv4Net),
+    Gone(F::Prefix),
 }
 
 /// What a mirror of the routes gets.
-pub enum Pulled {
+pub enum Pulled<F: Family> {
     /// Nothing new.
     UpToDate,
     /// The batches after its cursor, oldest first.
-    Deltas(Vec<Arc<Batch<Ipv4>>>),
+    Deltas(Vec<Arc<Batch<F>>>),
     /// Everything: the cursor fell off the journal.
-    Snapshot(Snapshot<Ipv4>),
+    Snapshot(Snapshot<F>),
 }
 
 /// Which routes to show.
 #[derive(Clone, Copy, Debug)]
-pub enum Filter {
+pub enum Filter<F: Family> {
     /// All of them.
     All,
     /// This prefix exactly, in every table.
-    Exact(Ipv4Net),
+    Exact(F::Prefix),
     /// The longest match of this address, table local first.
-    Longest(Ipv4Addr),
+    Longest(F::Addr),
 }
 
 /// How many routes there are, for `show status`.
@@ -71,26 +69,36 @@ pub struct RouteCounts {
     pub selected: BTreeMap<Source, u64>,
 }
 
-enum Command {
-    Rip(Vec<RouteChange<Ipv4>>),
+impl RouteCounts {
+    /// Adds those of the other family.
+    pub fn add(&mut self, other: RouteCounts) {
+        self.prefixes += other.prefixes;
+        for (source, count) in other.selected {
+            *self.selected.entry(source).or_default() += count;
+        }
+    }
+}
+
+enum Command<F: Family> {
+    Rip(Vec<RouteChange<F>>),
     RipGone,
     Summary(oneshot::Sender<RouteCounts>),
     Configure(Arc<Config>),
-    Since(Generation, oneshot::Sender<Pulled>),
-    Show(Filter, oneshot::Sender<Vec<EntryView<Ipv4>>>),
+    Since(Generation, oneshot::Sender<Pulled<F>>),
+    Show(Filter<F>, oneshot::Sender<Vec<EntryView<F>>>),
 }
 
 /// How other tasks reach the route database.
 #[derive(Clone)]
-pub struct RibHandle {
-    commands: mpsc::Sender<Command>,
+pub struct RibHandle<F: Family> {
+    commands: mpsc::Sender<Command<F>>,
     /// The newest generation.
     pub generation: watch::Receiver<Generation>,
 }
 
-impl RibHandle {
+impl<F: Family> RibHandle<F> {
     /// RIP's routes; waits while the task is busy.
-    pub async fn rip(&self, changes: Vec<RouteChange<Ipv4>>) {
+    pub async fn rip(&self, changes: Vec<RouteChange<F>>) {
         // The task ends only when the daemon does.
         let _ = self.commands.send(Command::Rip(changes)).await;
     }
@@ -111,18 +119,18 @@ impl RibHandle {
     }
 
     /// What happened after `cursor`.
-    pub async fn since(&self, cursor: Generation) -> anyhow::Result<Pulled> {
+    pub async fn since(&self, cursor: Generation) -> anyhow::Result<Pulled<F>> {
         self.ask(|reply| Command::Since(cursor, reply)).await
     }
 
     /// Candidates for `show routes`.
-    pub async fn show(&self, filter: Filter) -> anyhow::Result<Vec<EntryView<Ipv4>>> {
+    pub async fn show(&self, filter: Filter<F>) -> anyhow::Result<Vec<EntryView<F>>> {
         self.ask(|reply| Command::Show(filter, reply)).await
     }
 
     async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command<F>,
     ) -> anyhow::Result<T> {
         let (reply, answer) = oneshot::channel();
         self.commands
@@ -135,36 +143,40 @@ impl RibHandle {
 }
 
 /// What the task reads and writes besides its commands.
-pub struct Links {
+pub struct Links<F: Family> {
     /// From the netlink monitor.
-    pub events: mpsc::Receiver<Vec<RouteEvent>>,
+    pub events: mpsc::Receiver<Vec<RouteEvent<F>>>,
     /// The interfaces, for the names in static routes.
     pub interfaces: watch::Receiver<Arc<Interfaces>>,
     /// To the exporter.
-    pub ours: mpsc::Sender<Vec<OursEvent>>,
+    pub ours: mpsc::Sender<Vec<OursEvent<F>>>,
     /// Set once the kernel's tables have been read.
     pub ready: watch::Sender<bool>,
 }
 
 /// The task's state.
-pub struct RibTask {
-    rib: Rib<Ipv4>,
-    kernel: KernelTable,
-    statics: Statics,
+pub struct RibTask<F: Family> {
+    rib: Rib<F>,
+    kernel: KernelTable<F>,
+    statics: Statics<F>,
     config: Arc<Config>,
-    links: Links,
-    commands: mpsc::Receiver<Command>,
+    links: Links<F>,
+    commands: mpsc::Receiver<Command<F>>,
     generation: watch::Sender<Generation>,
     /// What RIP has offered, so that it can be taken back when RIP ends.
-    rip_prefixes: BTreeSet<Ipv4Net>,
+    rip_prefixes: BTreeSet<F::Prefix>,
     /// News for the exporter, the latest of each prefix, while its channel is
     /// full. Waiting for it here would be a deadlock: its owner waits for us
     /// when it pulls.
-    ours: BTreeMap<Ipv4Net, OursEvent>,
+    ours: BTreeMap<F::Prefix, OursEvent<F>>,
 }
 
 /// The database and the way to it. `epoch` differs with each start.
-pub fn new(epoch: u64, config: Arc<Config>, links: Links) -> (RibHandle, RibTask) {
+pub fn new<F: Family>(
+    epoch: u64,
+    config: Arc<Config>,
+    links: Links<F>,
+) -> (RibHandle<F>, RibTask<F>) {
     let (sender, commands) = mpsc::channel(COMMANDS);
     let rib = Rib::new(epoch, rib_config(&config));
     let (generation, receiver) = watch::channel(rib.generation());
@@ -175,7 +187,7 @@ pub fn new(epoch: u64, config: Arc<Config>, links: Links) -> (RibHandle, RibTask
     let mut kernel = KernelTable::new(ours, config.distances);
     // Nothing is known yet, so there is nothing to tell of.
     kernel.reconfigure(config.distances, config.kernel.import, &mut Vec::new());
-    let statics = Statics::default();
+    let statics = Statics::new();
     let rip_prefixes = BTreeSet::new();
     let task = RibTask {
         rib,
@@ -203,7 +215,7 @@ fn rib_config(config: &Config) -> RibConfig {
     }
 }
 
-impl RibTask {
+impl<F: Family> RibTask<F> {
     /// Runs until cancelled.
     pub async fn run(mut self, cancel: CancellationToken) {
         self.apply_statics();
@@ -226,7 +238,7 @@ impl RibTask {
         }
     }
 
-    fn kernel_events(&mut self, events: Vec<RouteEvent>) {
+    fn kernel_events(&mut self, events: Vec<RouteEvent<F>>) {
         let mut ops = Vec::new();
         let mut complete = false;
         for event in events {
@@ -255,7 +267,7 @@ impl RibTask {
     }
 
     /// Takes the import's findings over.
-    fn import(&mut self, ops: Vec<ImportOp>) {
+    fn import(&mut self, ops: Vec<ImportOp<F>>) {
         let now = clock::now();
         for op in ops {
             match op {
@@ -279,7 +291,7 @@ impl RibTask {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: Command<F>) {
         match command {
             Command::Rip(changes) => self.rip(changes),
             Command::RipGone => {
@@ -321,7 +333,7 @@ impl RibTask {
         counts
     }
 
-    fn rip(&mut self, changes: Vec<RouteChange<Ipv4>>) {
+    fn rip(&mut self, changes: Vec<RouteChange<F>>) {
         let now = clock::now();
         for change in changes {
             match change {
@@ -365,7 +377,7 @@ impl RibTask {
         }
     }
 
-    fn since(&self, cursor: Generation) -> Pulled {
+    fn since(&self, cursor: Generation) -> Pulled<F> {
         match self.rib.journal().since(cursor) {
             Since::UpToDate => Pulled::UpToDate,
             Since::Deltas(batches) => Pulled::Deltas(batches),
@@ -373,7 +385,7 @@ impl RibTask {
         }
     }
 
-    fn show(&self, filter: Filter) -> Vec<EntryView<Ipv4>> {
+    fn show(&self, filter: Filter<F>) -> Vec<EntryView<F>> {
         // In the kernel's order: its first rule looks into table local.
         const TABLES: [TableId; 2] = [TableId::LOCAL, TableId::MAIN];
         let entry = |table, prefix| self.rib.entry(table, prefix);

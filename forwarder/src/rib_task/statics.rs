@@ -8,27 +8,35 @@ use std::collections::BTreeMap;
 
 use forwarder_core::config::{StaticNexthop, StaticRoute, StaticTarget};
 use forwarder_core::interface::Interfaces;
-use forwarder_core::net::{Ifindex, Ipv4};
+use forwarder_core::net::{Family, Ifindex};
 use forwarder_core::route::{Candidate, Nexthop, RouteType, Source};
-use ipnet::Ipv4Net;
 
 /// What was given to the RIB.
-#[derive(Default)]
-pub(super) struct Statics {
-    installed: BTreeMap<Ipv4Net, Candidate<Ipv4>>,
+pub(super) struct Statics<F: Family> {
+    installed: BTreeMap<F::Prefix, Candidate<F>>,
 }
 
 /// What to tell the RIB.
-pub(super) struct Difference {
-    pub(super) gone: Vec<Ipv4Net>,
-    pub(super) changed: Vec<(Ipv4Net, Candidate<Ipv4>)>,
+pub(super) struct Difference<F: Family> {
+    pub(super) gone: Vec<F::Prefix>,
+    pub(super) changed: Vec<(F::Prefix, Candidate<F>)>,
 }
 
-impl Statics {
-    pub(super) fn set(&mut self, routes: &[StaticRoute], interfaces: &Interfaces) -> Difference {
+impl<F: Family> Statics<F> {
+    pub(super) fn new() -> Self {
+        Statics {
+            installed: BTreeMap::new(),
+        }
+    }
+
+    /// Those of this family.
+    pub(super) fn set(&mut self, routes: &[StaticRoute], interfaces: &Interfaces) -> Difference<F> {
         let wanted: BTreeMap<_, _> = routes
             .iter()
-            .map(|route| (route.prefix, candidate(route, interfaces)))
+            .filter_map(|route| {
+                let prefix = F::from_net(route.prefix)?;
+                Some((prefix, candidate(route, interfaces)))
+            })
             .collect();
         let gone = self
             .installed
@@ -46,7 +54,7 @@ impl Statics {
     }
 }
 
-fn candidate(route: &StaticRoute, interfaces: &Interfaces) -> Candidate<Ipv4> {
+fn candidate<F: Family>(route: &StaticRoute, interfaces: &Interfaces) -> Candidate<F> {
     let (kind, nexthops) = match &route.target {
         StaticTarget::Nexthops(nexthops) => (
             RouteType::Unicast,
@@ -73,13 +81,17 @@ fn candidate(route: &StaticRoute, interfaces: &Interfaces) -> Candidate<Ipv4> {
 }
 
 /// `None` while the interface it names does not exist.
-fn resolve(nexthop: &StaticNexthop, interfaces: &Interfaces) -> Option<Nexthop<Ipv4>> {
+fn resolve<F: Family>(nexthop: &StaticNexthop, interfaces: &Interfaces) -> Option<Nexthop<F>> {
     let ifindex: Option<Ifindex> = match &nexthop.dev {
         Some(name) => Some(interfaces.by_name(name)?.ifindex),
         None => None,
     };
     Some(Nexthop {
-        gateway: nexthop.via,
+        gateway: match nexthop.via {
+            // The configuration has refused one of another family.
+            Some(via) => Some(F::from_ip(via)?),
+            None => None,
+        },
         ifindex,
         weight: nexthop.weight,
         onlink: nexthop.onlink,

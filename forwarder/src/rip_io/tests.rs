@@ -137,6 +137,7 @@ fn interface(name: &str, local: &str) -> Interface {
         link: None,
         link_elsewhere: true,
         forwarding4: true,
+        forwarding6: false,
         send_redirects: true,
         addresses: vec![InterfaceAddress {
             local: local.parse().unwrap(),

@@ -121,12 +121,12 @@ fn words_are_from_a_list() {
         "[dataplane]\nengine = \"trie\"\n",
         "\"trie\"",
         "trie",
-        "\"multibit\" and \"lpm-trie\"",
+        "\"multibit\", \"lpm-trie\" and \"kernel\"",
     );
     check(
-        "[dataplane]\nengine = \"kernel\"\n",
-        "\"kernel\"",
-        "kernel",
+        "[dataplane]\nengine = \"dir-24-8\"\n",
+        "\"dir-24-8\"",
+        "dir-24-8",
         "lpm-trie",
     );
     check(
@@ -169,27 +169,37 @@ fn prefixes_have_a_length_and_no_host_bits() {
     check(
         &route("198.51.100.7"),
         "\"198",
-        "not an IPv4 prefix",
+        "not a prefix",
         "\"198.51.100.7/32\"",
     );
     check(
         &route("198.51.100.0/33"),
         "\"198",
-        "not an IPv4 prefix",
+        "not a prefix",
         "0 to 32",
     );
     check(
-        &route("2001:db8::/32"),
+        &route("2001:db8::/129"),
         "\"2001",
-        "not an IPv4 prefix",
-        "IPv4 only",
+        "not a prefix",
+        "0 to 128",
     );
     check(
-        &route("default"),
-        "\"default",
-        "not an IPv4 prefix",
-        "0.0.0.0/0",
+        &route("2001:db8::1"),
+        "\"2001",
+        "not a prefix",
+        "\"2001:db8::1/128\"",
     );
+    check(&route("fe80::/64"), "\"fe80", "no unicast", "not routed");
+    check(&route("ff02::/16"), "\"ff02", "no unicast", "not routed");
+    check(&route("::1/128"), "\"::1", "no unicast", "not routed");
+    check(
+        &route("2001:db8::/32"),
+        "\"192.0.2.1",
+        "different families",
+        "IPv6 prefix an IPv6",
+    );
+    check(&route("default"), "\"default", "not a prefix", "0.0.0.0/0");
     check(&route("127.0.0.0/8"), "\"127", "no unicast", "not routed");
     check(&route("224.0.0.0/4"), "\"224", "no unicast", "not routed");
     check(&route("0.0.0.0/8"), "\"0.0", "no unicast", "not routed");
@@ -200,9 +210,15 @@ fn static_routes_lead_somewhere_once() {
     let route = |rest: &str| format!("[[static]]\nprefix = \"10.0.0.0/8\"\n{rest}\n");
     check(&route(""), "\"10.0", "no way out", "via");
     check(
+        "[[static]]\nprefix = \"2001:db8::/32\"\nvia = [\"fe80::1\"]\n",
+        "\"fe80::1\"",
+        "any link",
+        "dev = \"eth1\"",
+    );
+    check(
         &route("via = [\"eth1\"]"),
         "\"eth1\"",
-        "not an IPv4 address",
+        "not an IP address",
         "\"192.0.2.1\"",
     );
     check(

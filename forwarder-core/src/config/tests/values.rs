@@ -88,7 +88,7 @@ fn distances_go_by_the_kernel_protocol_number() {
 
 fn via(address: [u8; 4]) -> StaticNexthop {
     StaticNexthop {
-        via: Some(Ipv4Addr::from(address)),
+        via: Some(Ipv4Addr::from(address).into()),
         dev: None,
         weight: 1,
         onlink: false,

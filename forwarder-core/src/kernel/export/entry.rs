@@ -13,15 +13,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
-
 use super::{ExportOp, ExportRoute, Installed, Refusal};
+use crate::net::Family;
 use crate::time::Instant;
 
 /// An echo that hasn't come after this has been lost.
 const ECHO: Duration = Duration::from_secs(5);
 
-type Content = Option<Arc<ExportRoute>>;
+type Content<F> = Option<Arc<ExportRoute<F>>>;
 
 /// What a prefix waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,27 +31,27 @@ pub(super) enum Work {
 }
 
 #[derive(Debug)]
-struct Echo {
-    content: Content,
+struct Echo<F: Family> {
+    content: Content<F>,
     since: Instant,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Entry {
-    desired: Content,
-    actual: Content,
+pub(super) struct Entry<F: Family> {
+    desired: Content<F>,
+    actual: Content<F>,
     /// Desired at some time of this life: what is in the kernel is then no
     /// leftover of an earlier one, and goes as soon as nobody wants it.
     was_desired: bool,
     in_flight: bool,
     refusal: Option<Refusal>,
-    echoes: VecDeque<Echo>,
+    echoes: VecDeque<Echo<F>>,
     /// Heard while echoes were still to come, and contradicting them.
-    unexplained: Option<Content>,
+    unexplained: Option<Content<F>>,
 }
 
-impl Entry {
-    pub(super) fn set_desired(&mut self, desired: Content) {
+impl<F: Family> Entry<F> {
+    pub(super) fn set_desired(&mut self, desired: Content<F>) {
         if self.desired != desired {
             self.was_desired |= desired.is_some();
             self.desired = desired;
@@ -61,7 +60,7 @@ impl Entry {
     }
 
     /// A notification says what is in the kernel.
-    pub(super) fn observed(&mut self, now: Instant, found: Content) {
+    pub(super) fn observed(&mut self, now: Instant, found: Content<F>) {
         self.expire(now);
         self.unexplained = None;
         match self.echoes.iter().position(|echo| echo.content == found) {
@@ -115,9 +114,9 @@ impl Entry {
     pub(super) fn begin(
         &mut self,
         now: Instant,
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
         remove_leftovers: bool,
-    ) -> Option<ExportOp> {
+    ) -> Option<ExportOp<F>> {
         let op = match (self.work(remove_leftovers), &self.desired, &self.actual) {
             (Work::Addition, Some(desired), None) => ExportOp::Add(Arc::clone(desired)),
             (Work::Addition, Some(desired), Some(_)) => ExportOp::Replace(Arc::clone(desired)),
@@ -132,7 +131,7 @@ impl Entry {
         Some(op)
     }
 
-    pub(super) fn complete(&mut self, op: &ExportOp, result: Result<(), Refusal>) {
+    pub(super) fn complete(&mut self, op: &ExportOp<F>, result: Result<(), Refusal>) {
         self.in_flight = false;
         match result {
             Ok(()) => self.actual = op.outcome(),
@@ -145,7 +144,7 @@ impl Entry {
         self.believe_unexplained();
     }
 
-    fn refused(&mut self, op: &ExportOp, refusal: Refusal) {
+    fn refused(&mut self, op: &ExportOp<F>, refusal: Refusal) {
         match (op, refusal) {
             (ExportOp::Delete(_), Refusal::Absent) => self.actual = None,
             (_, refusal) => self.refusal = Some(refusal),
@@ -153,7 +152,7 @@ impl Entry {
     }
 
     /// What was not done causes no notification.
-    fn forget_echo(&mut self, op: &ExportOp) {
+    fn forget_echo(&mut self, op: &ExportOp<F>) {
         let content = op.outcome();
         if let Some(position) = self.echoes.iter().rposition(|echo| echo.content == content) {
             self.echoes.remove(position);

@@ -26,10 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
-
 use super::event::{KernelNexthops, KernelRoute};
-use crate::net::Ipv4;
+use crate::net::Family;
 use crate::route::{Nexthop, Route, RouteType};
 use crate::time::Instant;
 use entry::{Entry, Work};
@@ -42,21 +40,21 @@ const RETRY_FAILED: Duration = Duration::from_secs(1);
 
 /// A route as it is put into the kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ExportRoute {
+pub struct ExportRoute<F: Family> {
     /// Its destination.
-    pub prefix: Ipv4Net,
+    pub prefix: F::Prefix,
     /// Unicast, blackhole, unreachable or prohibit.
     pub kind: RouteType,
     /// Ways out, for unicast; a single one has weight 1.
-    pub nexthops: Vec<Nexthop<Ipv4>>,
+    pub nexthops: Vec<Nexthop<F>>,
     /// `RTAX_MTU`.
     pub mtu: Option<u32>,
 }
 
-impl ExportRoute {
+impl<F: Family> ExportRoute<F> {
     /// What is exported of a selected route: `None` for routes that aren't
     /// ours, or of a type that only the kernel makes.
-    pub fn of(prefix: Ipv4Net, route: &Route<Ipv4>) -> Option<Self> {
+    pub fn of(prefix: F::Prefix, route: &Route<F>) -> Option<Self> {
         let nexthops = match route.kind {
             RouteType::Unicast if !route.nexthops.is_empty() => normal(&route.nexthops),
             RouteType::Blackhole | RouteType::Unreachable | RouteType::Prohibit => Vec::new(),
@@ -74,10 +72,13 @@ impl ExportRoute {
     /// The same of a route found in the kernel. One that we would not have put
     /// there like this (a next-hop object) equals none of ours, so that it
     /// gets replaced.
-    fn found(route: &KernelRoute<Ipv4>) -> Self {
+    fn found(route: &KernelRoute<F>) -> Self {
         let nexthops = match &route.nexthops {
-            KernelNexthops::Inline(nexthops) => normal(nexthops),
-            KernelNexthops::Object(_) => Vec::new(),
+            KernelNexthops::Inline(nexthops) if route.kind == RouteType::Unicast => {
+                normal(nexthops)
+            }
+            // An IPv6 route that leads nowhere is said to leave by `lo`.
+            KernelNexthops::Inline(_) | KernelNexthops::Object(_) => Vec::new(),
         };
         ExportRoute {
             prefix: route.prefix,
@@ -89,7 +90,7 @@ impl ExportRoute {
 }
 
 /// The kernel keeps no weight of a single next hop.
-fn normal(nexthops: &[Nexthop<Ipv4>]) -> Vec<Nexthop<Ipv4>> {
+fn normal<F: Family>(nexthops: &[Nexthop<F>]) -> Vec<Nexthop<F>> {
     match nexthops {
         [single] => vec![Nexthop {
             weight: 1,
@@ -101,18 +102,18 @@ fn normal(nexthops: &[Nexthop<Ipv4>]) -> Vec<Nexthop<Ipv4>> {
 
 /// One thing to do in the kernel's table.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ExportOp {
+pub enum ExportOp<F: Family> {
     /// Create, unless a route with our key is there already.
-    Add(Arc<ExportRoute>),
+    Add(Arc<ExportRoute<F>>),
     /// Put in the place of the one that is ours.
-    Replace(Arc<ExportRoute>),
+    Replace(Arc<ExportRoute<F>>),
     /// Remove the one with our protocol and metric.
-    Delete(Ipv4Net),
+    Delete(F::Prefix),
 }
 
-impl ExportOp {
+impl<F: Family> ExportOp<F> {
     /// The destination it is about.
-    pub fn prefix(&self) -> Ipv4Net {
+    pub fn prefix(&self) -> F::Prefix {
         match self {
             ExportOp::Add(route) | ExportOp::Replace(route) => route.prefix,
             ExportOp::Delete(prefix) => *prefix,
@@ -120,7 +121,7 @@ impl ExportOp {
     }
 
     /// What is in the kernel once it has succeeded.
-    fn outcome(&self) -> Option<Arc<ExportRoute>> {
+    fn outcome(&self) -> Option<Arc<ExportRoute<F>>> {
         match self {
             ExportOp::Add(route) | ExportOp::Replace(route) => Some(Arc::clone(route)),
             ExportOp::Delete(_) => None,
@@ -173,20 +174,20 @@ pub struct ExportStats {
 
 /// The reconciler.
 #[derive(Debug, Default)]
-pub struct Exporter {
-    entries: BTreeMap<Ipv4Net, Entry>,
-    additions: BTreeSet<Ipv4Net>,
-    removals: BTreeSet<Ipv4Net>,
-    refused: BTreeSet<Ipv4Net>,
+pub struct Exporter<F: Family> {
+    entries: BTreeMap<F::Prefix, Entry<F>>,
+    additions: BTreeSet<F::Prefix>,
+    removals: BTreeSet<F::Prefix>,
+    refused: BTreeSet<F::Prefix>,
     /// Prefixes whose own notifications are still to come.
-    echoing: BTreeSet<Ipv4Net>,
+    echoing: BTreeSet<F::Prefix>,
     in_flight: usize,
     kernel_known: bool,
     rib_filled: bool,
     next_retry: Option<Instant>,
 }
 
-impl Exporter {
+impl<F: Family> Exporter<F> {
     /// Nothing is desired and nothing known. No operation is handed out before
     /// [`Exporter::kernel_known`], none that removes what an earlier life left
     /// before [`Exporter::rib_filled`].
@@ -208,7 +209,7 @@ impl Exporter {
 
     /// The RIB's selected route of a prefix in table main; routes that aren't
     /// ours count as none.
-    pub fn set_desired(&mut self, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) {
+    pub fn set_desired(&mut self, prefix: F::Prefix, route: Option<&Route<F>>) {
         let desired = route
             .and_then(|route| ExportRoute::of(prefix, route))
             .map(Arc::new);
@@ -226,23 +227,23 @@ impl Exporter {
     }
 
     /// A route of ours is in the kernel.
-    pub fn ours_seen(&mut self, now: Instant, route: &KernelRoute<Ipv4>) {
+    pub fn ours_seen(&mut self, now: Instant, route: &KernelRoute<F>) {
         self.observed(now, route.prefix, Some(Arc::new(ExportRoute::found(route))));
     }
 
     /// Our route of a prefix is no longer in the kernel.
-    pub fn ours_gone(&mut self, now: Instant, prefix: Ipv4Net) {
+    pub fn ours_gone(&mut self, now: Instant, prefix: F::Prefix) {
         self.observed(now, prefix, None);
     }
 
-    fn observed(&mut self, now: Instant, prefix: Ipv4Net, found: Option<Arc<ExportRoute>>) {
+    fn observed(&mut self, now: Instant, prefix: F::Prefix, found: Option<Arc<ExportRoute<F>>>) {
         self.entries.entry(prefix).or_default().observed(now, found);
         self.reconsider(prefix);
     }
 
     /// At most `max` operations that add or replace, in order of prefix. Each
     /// has to be answered with [`Exporter::complete`].
-    pub fn take_additions(&mut self, now: Instant, max: usize) -> Vec<ExportOp> {
+    pub fn take_additions(&mut self, now: Instant, max: usize) -> Vec<ExportOp<F>> {
         if !self.kernel_known {
             return Vec::new();
         }
@@ -251,7 +252,7 @@ impl Exporter {
     }
 
     /// At most `max` operations that delete.
-    pub fn take_removals(&mut self, now: Instant, max: usize) -> Vec<ExportOp> {
+    pub fn take_removals(&mut self, now: Instant, max: usize) -> Vec<ExportOp<F>> {
         if !self.kernel_known {
             return Vec::new();
         }
@@ -259,7 +260,7 @@ impl Exporter {
         self.begin(now, &prefixes)
     }
 
-    fn begin(&mut self, now: Instant, prefixes: &[Ipv4Net]) -> Vec<ExportOp> {
+    fn begin(&mut self, now: Instant, prefixes: &[F::Prefix]) -> Vec<ExportOp<F>> {
         let mut ops = Vec::with_capacity(prefixes.len());
         for prefix in prefixes {
             let Some(entry) = self.entries.get_mut(prefix) else {
@@ -275,7 +276,7 @@ impl Exporter {
     }
 
     /// The result of an operation that was handed out.
-    pub fn complete(&mut self, now: Instant, op: &ExportOp, result: Result<(), Refusal>) {
+    pub fn complete(&mut self, now: Instant, op: &ExportOp<F>, result: Result<(), Refusal>) {
         let prefix = op.prefix();
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(entry) = self.entries.get_mut(&prefix) {
@@ -336,7 +337,7 @@ impl Exporter {
     }
 
     /// How a prefix stands.
-    pub fn installed(&self, prefix: Ipv4Net) -> Installed {
+    pub fn installed(&self, prefix: F::Prefix) -> Installed {
         self.entries
             .get(&prefix)
             .map_or(Installed::NotWanted, Entry::installed)
@@ -355,14 +356,14 @@ impl Exporter {
     }
 
     fn reconsider_all(&mut self) {
-        let prefixes: Vec<Ipv4Net> = self.entries.keys().copied().collect();
+        let prefixes: Vec<F::Prefix> = self.entries.keys().copied().collect();
         for prefix in prefixes {
             self.reconsider(prefix);
         }
     }
 
     /// Puts a prefix into the queue it belongs to.
-    fn reconsider(&mut self, prefix: Ipv4Net) {
+    fn reconsider(&mut self, prefix: F::Prefix) {
         let Some(entry) = self.entries.get(&prefix) else {
             return;
         };
@@ -377,7 +378,7 @@ impl Exporter {
     }
 }
 
-fn put(set: &mut BTreeSet<Ipv4Net>, prefix: Ipv4Net, belongs: bool) {
+fn put<P: Ord>(set: &mut BTreeSet<P>, prefix: P, belongs: bool) {
     if belongs {
         set.insert(prefix);
     } else {
@@ -385,7 +386,7 @@ fn put(set: &mut BTreeSet<Ipv4Net>, prefix: Ipv4Net, belongs: bool) {
     }
 }
 
-fn pop(set: &mut BTreeSet<Ipv4Net>, max: usize) -> Vec<Ipv4Net> {
+fn pop<P: Ord>(set: &mut BTreeSet<P>, max: usize) -> Vec<P> {
     std::iter::from_fn(|| set.pop_first()).take(max).collect()
 }
 

@@ -1,12 +1,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::event::KernelNexthops;
-use crate::net::{Ifindex, TableId};
+use crate::net::{Ifindex, Ipv4, TableId};
 use crate::route::{Candidate, Distance, Source};
+
+type Exporter = super::Exporter<Ipv4>;
+type ExportOp = super::ExportOp<Ipv4>;
+type ExportRoute = super::ExportRoute<Ipv4>;
 
 const T0: Instant = Instant::from_secs(100);
 

@@ -4,16 +4,15 @@
 //! metric, then who was there first. A dump names them in that order.
 
 use std::cmp::Reverse;
-use std::net::Ipv4Addr;
 
 use crate::kernel::event::{KernelNexthops, KernelRoute};
-use crate::net::{Ifindex, Ipv4};
+use crate::net::{Family, Ifindex};
 use crate::route::{Nexthop, RouteType};
 
 /// A route with what the kernel has not said of it.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) route: KernelRoute<Ipv4>,
+pub(super) struct Stored<F: Family> {
+    pub(super) route: KernelRoute<F>,
     /// Interfaces whose next hops in this route are dead: the kernel keeps a
     /// multipath route and revives the hop when the interface is back.
     dead: Vec<Ifindex>,
@@ -21,16 +20,16 @@ pub(super) struct Stored {
     told: u64,
 }
 
-impl Stored {
+impl<F: Family> Stored<F> {
     /// Its next hops that are not dead, where it has them in itself.
-    pub(super) fn live_hops(&self) -> impl Iterator<Item = &Nexthop<Ipv4>> {
-        let live = |hop: &&Nexthop<Ipv4>| hop.ifindex.is_none_or(|i| !self.dead.contains(&i));
+    pub(super) fn live_hops(&self) -> impl Iterator<Item = &Nexthop<F>> {
+        let live = |hop: &&Nexthop<F>| hop.ifindex.is_none_or(|i| !self.dead.contains(&i));
         inline(&self.route).iter().filter(live)
     }
 
     /// Whether this is the route that the kernel names; it may have left out
     /// dead hops, and what an object's route does follows the object.
-    fn is(&self, named: &KernelRoute<Ipv4>) -> bool {
+    fn is(&self, named: &KernelRoute<F>) -> bool {
         if self.route == *named {
             return true;
         }
@@ -42,7 +41,7 @@ impl Stored {
     }
 
     /// Whether one of the two is the other with some hops left out.
-    fn overlaps(&self, named: &KernelRoute<Ipv4>) -> bool {
+    fn overlaps(&self, named: &KernelRoute<F>) -> bool {
         let (known, named_hops) = (inline(&self.route), inline(named));
         self.is_like(named)
             && self.route.kind == named.kind
@@ -52,7 +51,7 @@ impl Stored {
                 || named_hops.iter().all(|hop| known.contains(hop)))
     }
 
-    fn is_like(&self, named: &KernelRoute<Ipv4>) -> bool {
+    fn is_like(&self, named: &KernelRoute<F>) -> bool {
         rank(&self.route) == rank(named)
             && self.route.protocol == named.protocol
             && self.route.mtu == named.mtu
@@ -62,17 +61,17 @@ impl Stored {
 
 /// All routes of a prefix.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Bucket {
-    routes: Vec<Stored>,
+pub(super) struct Bucket<F: Family> {
+    routes: Vec<Stored<F>>,
 }
 
-impl Bucket {
-    pub(super) fn routes(&self) -> &[Stored] {
+impl<F: Family> Bucket<F> {
+    pub(super) fn routes(&self) -> &[Stored<F>] {
         &self.routes
     }
 
     /// The kernel names a route again; false where it is not known yet.
-    pub(super) fn name(&mut self, route: &KernelRoute<Ipv4>, told: u64) -> bool {
+    pub(super) fn name(&mut self, route: &KernelRoute<F>, told: u64) -> bool {
         let known = self.routes.iter_mut().find(|stored| stored.is(route));
         known.map(|stored| stored.told = told).is_some()
     }
@@ -81,7 +80,7 @@ impl Bucket {
     /// all of its rank. `dead` are those of its interfaces that are down.
     pub(super) fn add(
         &mut self,
-        route: KernelRoute<Ipv4>,
+        route: KernelRoute<F>,
         replaced: bool,
         dead: Vec<Ifindex>,
         told: u64,
@@ -91,8 +90,17 @@ impl Bucket {
             .routes
             .iter()
             .position(|stored| rank(&stored.route) == key);
+        // IPv6 adds a next hop to the route of the same metric, and names the
+        // whole of it (`rt6_fill_node`).
+        let grown = F::MERGES_NEXTHOPS
+            .then(|| {
+                self.routes
+                    .iter()
+                    .position(|stored| stored.overlaps(&route))
+            })
+            .flatten();
         let new = Stored { route, dead, told };
-        match first.filter(|_| replaced) {
+        match grown.or(first.filter(|_| replaced)) {
             Some(first) => self.routes[first] = new,
             None => {
                 let end = self
@@ -105,18 +113,38 @@ impl Bucket {
 
     /// The kernel says that a route is gone. One that merely has its key stays:
     /// the one meant may have been inferred to be gone long before.
-    pub(super) fn forget(&mut self, route: &KernelRoute<Ipv4>) {
+    pub(super) fn forget(&mut self, route: &KernelRoute<F>) {
         let exact = self.routes.iter().position(|stored| stored.is(route));
+        if F::MERGES_NEXTHOPS && exact.is_none() {
+            return self.shrink(route);
+        }
         let alike = || self.routes.iter().position(|stored| stored.overlaps(route));
         if let Some(found) = exact.or_else(alike) {
             self.routes.remove(found);
         }
     }
 
+    /// IPv6 says of each next hop by itself that it has left a route.
+    fn shrink(&mut self, gone: &KernelRoute<F>) {
+        let hops = inline(gone);
+        for stored in &mut self.routes {
+            if !stored.overlaps(gone) {
+                continue;
+            }
+            if let KernelNexthops::Inline(ways) = &mut stored.route.nexthops {
+                ways.retain(|way| !hops.contains(way));
+            }
+        }
+        self.routes.retain(|stored| {
+            stored.route.kind != RouteType::Unicast
+                || stored.route.nexthops != KernelNexthops::Inline(Vec::new())
+        });
+    }
+
     /// An interface stopped carrying IPv4: its next hops are dead, routes with
     /// no other are gone. Local ones stay, unless `forced`.
     pub(super) fn lose(&mut self, link: Ifindex, forced: bool) {
-        let spared = |stored: &Stored| stored.route.kind == RouteType::Local && !forced;
+        let spared = |stored: &Stored<F>| stored.route.kind == RouteType::Local && !forced;
         for stored in self.routes.iter_mut().filter(|stored| !spared(stored)) {
             if leaves_by(&stored.route, link) && !stored.dead.contains(&link) {
                 stored.dead.push(link);
@@ -146,7 +174,7 @@ impl Bucket {
     }
 
     /// A local address no longer exists.
-    pub(super) fn drop_source(&mut self, source: Ipv4Addr) {
+    pub(super) fn drop_source(&mut self, source: F::Addr) {
         self.routes
             .retain(|stored| stored.route.preferred_source != Some(source));
     }
@@ -169,12 +197,12 @@ impl Bucket {
 }
 
 /// The kernel's order within a prefix.
-fn rank(route: &KernelRoute<Ipv4>) -> (Reverse<u8>, u32) {
+fn rank<F: Family>(route: &KernelRoute<F>) -> (Reverse<u8>, u32) {
     (Reverse(route.tos), route.metric)
 }
 
 /// The next hops that a route has in itself.
-pub(super) fn inline(route: &KernelRoute<Ipv4>) -> &[Nexthop<Ipv4>] {
+pub(super) fn inline<F: Family>(route: &KernelRoute<F>) -> &[Nexthop<F>] {
     match &route.nexthops {
         KernelNexthops::Inline(hops) => hops,
         KernelNexthops::Object(_) => &[],
@@ -182,7 +210,7 @@ pub(super) fn inline(route: &KernelRoute<Ipv4>) -> &[Nexthop<Ipv4>] {
 }
 
 /// Whether the route has interfaces of its own and all are dead.
-pub(super) fn is_dead(route: &KernelRoute<Ipv4>, dead: &[Ifindex]) -> bool {
+pub(super) fn is_dead<F: Family>(route: &KernelRoute<F>, dead: &[Ifindex]) -> bool {
     let hops = inline(route);
     !hops.is_empty()
         && hops
@@ -191,6 +219,6 @@ pub(super) fn is_dead(route: &KernelRoute<Ipv4>, dead: &[Ifindex]) -> bool {
 }
 
 /// Whether a hop of the route itself leaves by the link.
-pub(super) fn leaves_by(route: &KernelRoute<Ipv4>, link: Ifindex) -> bool {
+pub(super) fn leaves_by<F: Family>(route: &KernelRoute<F>, link: Ifindex) -> bool {
     inline(route).iter().any(|hop| hop.ifindex == Some(link))
 }

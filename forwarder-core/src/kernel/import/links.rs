@@ -1,17 +1,21 @@
 //! What follows for routes from links and addresses: all that the kernel does
 //! without a message (the list is in the head of [`super`]).
 
-use std::net::Ipv4Addr;
-
 use super::bucket::{Bucket, inline, leaves_by};
 use super::uses::Use;
 use super::{ImportOp, KernelTable, is_own_address};
 use crate::kernel::event::KernelRoute;
-use crate::net::{Family, Ifindex, Ipv4, TableId};
+use crate::net::{Family, Ifindex, TableId};
 use crate::route::RouteType;
 
-impl KernelTable {
-    pub(super) fn link(&mut self, link: Ifindex, up: bool, carrier: bool, out: &mut Vec<ImportOp>) {
+impl<F: Family> KernelTable<F> {
+    pub(super) fn link(
+        &mut self,
+        link: Ifindex,
+        up: bool,
+        carrier: bool,
+        out: &mut Vec<ImportOp<F>>,
+    ) {
         if !up || !carrier {
             self.drop_objects_on(link, out);
         }
@@ -26,20 +30,20 @@ impl KernelTable {
         }
     }
 
-    pub(super) fn link_gone(&mut self, link: Ifindex, out: &mut Vec<ImportOp>) {
+    pub(super) fn link_gone(&mut self, link: Ifindex, out: &mut Vec<ImportOp<F>>) {
         self.drop_objects_on(link, out);
         self.links.remove(&link);
         self.edit_all(Use::Link(link), out, |bucket| bucket.drop_link(link));
     }
 
-    fn drop_objects_on(&mut self, link: Ifindex, out: &mut Vec<ImportOp>) {
+    fn drop_objects_on(&mut self, link: Ifindex, out: &mut Vec<ImportOp<F>>) {
         for id in self.objects.on_link(link) {
             self.object_gone(id, out);
         }
     }
 
     /// An own address is new: it lets its link carry IPv4 again, if it is up.
-    pub(super) fn address_added(&mut self, address: &KernelRoute<Ipv4>, out: &mut Vec<ImportOp>) {
+    pub(super) fn address_added(&mut self, address: &KernelRoute<F>, out: &mut Vec<ImportOp<F>>) {
         for link in inline(address).iter().filter_map(|hop| hop.ifindex) {
             if self.is_up(link) {
                 self.edit_all(Use::Link(link), out, |bucket| bucket.revive(link));
@@ -49,15 +53,15 @@ impl KernelTable {
 
     /// An own address is gone: with it go routes that prefer it as source, and,
     /// if it was its link's last, all of the link.
-    pub(super) fn address_gone(&mut self, route: &KernelRoute<Ipv4>, out: &mut Vec<ImportOp>) {
-        let address = Ipv4::network(&route.prefix);
-        if Ipv4::len(&route.prefix) == Ipv4::BITS && !self.is_own(address) {
+    pub(super) fn address_gone(&mut self, route: &KernelRoute<F>, out: &mut Vec<ImportOp<F>>) {
+        let address = F::network(&route.prefix);
+        if F::NEEDS_ADDRESSES && F::len(&route.prefix) == F::BITS && !self.is_own(address) {
             self.edit_all(Use::Source(address), out, |bucket| {
                 bucket.drop_source(address);
             });
         }
         for link in inline(route).iter().filter_map(|hop| hop.ifindex) {
-            if !self.has_address(link) {
+            if F::NEEDS_ADDRESSES && !self.has_address(link) {
                 self.edit_all(Use::Link(link), out, |bucket| bucket.lose(link, true));
             }
         }
@@ -65,7 +69,7 @@ impl KernelTable {
 
     /// The interfaces of a route that are known to be down. Addresses stay
     /// ours whatever becomes of their link.
-    pub(super) fn down_links(&self, route: &KernelRoute<Ipv4>) -> Vec<Ifindex> {
+    pub(super) fn down_links(&self, route: &KernelRoute<F>) -> Vec<Ifindex> {
         let links = inline(route)
             .iter()
             .filter(|_| route.kind != RouteType::Local);
@@ -80,9 +84,9 @@ impl KernelTable {
     }
 
     /// Whether table local still has the address, itself or in a wider prefix.
-    fn is_own(&self, address: Ipv4Addr) -> bool {
-        (0..=Ipv4::BITS)
-            .filter_map(|len| Ipv4::prefix(address, len))
+    fn is_own(&self, address: F::Addr) -> bool {
+        (0..=F::BITS)
+            .filter_map(|len| F::prefix(address, len))
             .filter_map(|prefix| self.prefixes.get(&(TableId::LOCAL, prefix)))
             .flat_map(Bucket::routes)
             .any(|stored| stored.route.kind == RouteType::Local)

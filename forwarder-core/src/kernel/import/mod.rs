@@ -31,15 +31,13 @@ mod uses;
 
 use std::collections::BTreeMap;
 
-use ipnet::Ipv4Net;
-
 use self::bucket::{Bucket, is_dead};
 use self::objects::{Objects, Removed};
 use self::policy::Policy;
 use self::uses::{Key, Use, Uses, uses_of};
 use crate::config::Distances;
 use crate::kernel::event::{KernelRoute, NexthopObject, RouteEvent};
-use crate::net::{Ifindex, Ipv4, TableId};
+use crate::net::{Family, Ifindex, TableId};
 use crate::route::{Candidate, RouteType};
 
 /// How our routes are known: those with both, in table main. They are never
@@ -54,44 +52,44 @@ pub struct Ours {
 
 /// What an event means for the RIB and the exporter.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ImportOp {
+pub enum ImportOp<F: Family> {
     /// This is the kernel's candidate for the prefix now.
     Update {
         /// `main` or `local`.
         table: TableId,
         /// The destination.
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
         /// What the kernel would do.
-        candidate: Candidate<Ipv4>,
+        candidate: Candidate<F>,
     },
     /// The kernel has no candidate for the prefix any more.
     Withdraw {
         /// `main` or `local`.
         table: TableId,
         /// The destination.
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
     },
     /// A route of ours is in the kernel. Repeated whenever the kernel names it,
     /// dumps included, so that an exporter that lost track finds back.
     OursSeen {
         /// The destination.
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
         /// The route as the kernel has it.
-        route: KernelRoute<Ipv4>,
+        route: KernelRoute<F>,
     },
     /// The route of ours is no longer there, whoever removed it.
     OursGone {
         /// The destination.
-        prefix: Ipv4Net,
+        prefix: F::Prefix,
     },
 }
 
 /// The kernel's IPv4 routes and next-hop objects.
 #[derive(Debug)]
-pub struct KernelTable {
+pub struct KernelTable<F: Family> {
     policy: Policy,
-    prefixes: BTreeMap<Key, Bucket>,
-    uses: Uses,
+    prefixes: BTreeMap<Key<F>, Bucket<F>>,
+    uses: Uses<F>,
     objects: Objects,
     /// `IFF_UP` of the links told of.
     links: BTreeMap<Ifindex, bool>,
@@ -101,7 +99,7 @@ pub struct KernelTable {
     dump: Option<u64>,
 }
 
-impl KernelTable {
+impl<F: Family> KernelTable<F> {
     /// An empty table; foreign routes are candidates until
     /// [`KernelTable::reconfigure`] says otherwise.
     pub fn new(ours: Ours, distances: Distances) -> Self {
@@ -123,7 +121,7 @@ impl KernelTable {
     /// Other distances, or another wish for foreign routes: with `foreign`
     /// false (`[kernel] import = false`) only connected networks and table
     /// `local` are candidates. Tells of every prefix that it concerns.
-    pub fn reconfigure(&mut self, distances: Distances, foreign: bool, out: &mut Vec<ImportOp>) {
+    pub fn reconfigure(&mut self, distances: Distances, foreign: bool, out: &mut Vec<ImportOp<F>>) {
         let new = Policy {
             ours: self.policy.ours,
             distances,
@@ -138,7 +136,7 @@ impl KernelTable {
     }
 
     /// Takes in one event; appends what follows from it.
-    pub fn handle(&mut self, event: RouteEvent, out: &mut Vec<ImportOp>) {
+    pub fn handle(&mut self, event: RouteEvent<F>, out: &mut Vec<ImportOp<F>>) {
         self.clock += 1;
         match event {
             RouteEvent::Added { route, replaced } if is_routed(route.table) => {
@@ -159,7 +157,7 @@ impl KernelTable {
         }
     }
 
-    fn added(&mut self, route: KernelRoute<Ipv4>, replaced: bool, out: &mut Vec<ImportOp>) {
+    fn added(&mut self, route: KernelRoute<F>, replaced: bool, out: &mut Vec<ImportOp<F>>) {
         let key = (route.table, route.prefix);
         let told = self.clock;
         if self
@@ -180,7 +178,7 @@ impl KernelTable {
         self.edit(key, out, |bucket| bucket.add(route, replaced, dead, told));
     }
 
-    fn removed(&mut self, route: &KernelRoute<Ipv4>, out: &mut Vec<ImportOp>) {
+    fn removed(&mut self, route: &KernelRoute<F>, out: &mut Vec<ImportOp<F>>) {
         self.edit((route.table, route.prefix), out, |bucket| {
             bucket.forget(route);
         });
@@ -189,13 +187,13 @@ impl KernelTable {
         }
     }
 
-    fn object_set(&mut self, id: u32, object: NexthopObject, out: &mut Vec<ImportOp>) {
+    fn object_set(&mut self, id: u32, object: NexthopObject, out: &mut Vec<ImportOp<F>>) {
         for id in self.objects.set(id, object) {
             self.tell_again(Use::Object(id), out, |_| {});
         }
     }
 
-    fn object_gone(&mut self, id: u32, out: &mut Vec<ImportOp>) {
+    fn object_gone(&mut self, id: u32, out: &mut Vec<ImportOp<F>>) {
         let Removed { gone, shrunk } = self.objects.remove(id);
         for id in gone {
             self.tell_again(Use::Object(id), out, |bucket| bucket.drop_object(id));
@@ -205,11 +203,11 @@ impl KernelTable {
         }
     }
 
-    fn sweep(&mut self, out: &mut Vec<ImportOp>) {
+    fn sweep(&mut self, out: &mut Vec<ImportOp<F>>) {
         let Some(start) = self.dump.take() else {
             return;
         };
-        let stale: Vec<Key> = self
+        let stale: Vec<Key<F>> = self
             .prefixes
             .iter()
             .filter(|(_, bucket)| bucket.is_stale(start))
@@ -221,15 +219,20 @@ impl KernelTable {
     }
 
     /// Changes the routes of a prefix and says what follows.
-    fn edit(&mut self, key: Key, out: &mut Vec<ImportOp>, change: impl FnOnce(&mut Bucket)) {
+    fn edit(
+        &mut self,
+        key: Key<F>,
+        out: &mut Vec<ImportOp<F>>,
+        change: impl FnOnce(&mut Bucket<F>),
+    ) {
         self.change(key, false, out, change);
     }
 
     fn edit_all(
         &mut self,
-        used: Use,
-        out: &mut Vec<ImportOp>,
-        mut change: impl FnMut(&mut Bucket),
+        used: Use<F>,
+        out: &mut Vec<ImportOp<F>>,
+        mut change: impl FnMut(&mut Bucket<F>),
     ) {
         for key in self.uses.keys(used) {
             self.change(key, false, out, &mut change);
@@ -240,9 +243,9 @@ impl KernelTable {
     /// can no longer be told, so each is told of again.
     fn tell_again(
         &mut self,
-        used: Use,
-        out: &mut Vec<ImportOp>,
-        mut change: impl FnMut(&mut Bucket),
+        used: Use<F>,
+        out: &mut Vec<ImportOp<F>>,
+        mut change: impl FnMut(&mut Bucket<F>),
     ) {
         for key in self.uses.keys(used) {
             self.change(key, true, out, &mut change);
@@ -251,10 +254,10 @@ impl KernelTable {
 
     fn change(
         &mut self,
-        key: Key,
+        key: Key<F>,
         again: bool,
-        out: &mut Vec<ImportOp>,
-        change: impl FnOnce(&mut Bucket),
+        out: &mut Vec<ImportOp<F>>,
+        change: impl FnOnce(&mut Bucket<F>),
     ) {
         let bucket = self.prefixes.entry(key).or_default();
         let before = self.policy.answer(bucket, &self.objects);
@@ -269,7 +272,7 @@ impl KernelTable {
     }
 
     /// Tells of our route of a prefix once more, if there is one.
-    fn repeat_ours(&self, key: Key, out: &mut Vec<ImportOp>) {
+    fn repeat_ours(&self, key: Key<F>, out: &mut Vec<ImportOp<F>>) {
         let Some(bucket) = self.prefixes.get(&key) else {
             return;
         };
@@ -287,6 +290,6 @@ fn is_routed(table: TableId) -> bool {
 }
 
 /// A route by which the kernel knows an address of its own.
-fn is_own_address(route: &KernelRoute<Ipv4>) -> bool {
+fn is_own_address<F: Family>(route: &KernelRoute<F>) -> bool {
     route.table == TableId::LOCAL && route.kind == RouteType::Local
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::kernel::event::NexthopObject;
-use crate::net::{Family, Ifindex, Ipv4};
+use crate::net::{Family, Ifindex};
 use crate::route::Nexthop;
 
 /// What an object means for an IPv4 route.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Ways {
+pub(super) enum Ways<F: Family> {
     /// These ways out; never empty.
-    Hops(Vec<Nexthop<Ipv4>>),
+    Hops(Vec<Nexthop<F>>),
     /// Dropped.
     Blackhole,
     /// Not known here, or nothing that the fast path can follow.
@@ -73,7 +73,7 @@ impl Objects {
     }
 
     /// Where a route that names this id leads.
-    pub(super) fn ways(&self, id: u32) -> Ways {
+    pub(super) fn ways<F: Family>(&self, id: u32) -> Ways<F> {
         match self.by_id.get(&id) {
             Some(NexthopObject::Blackhole) => Ways::Blackhole,
             Some(NexthopObject::Group(members)) => {
@@ -89,7 +89,7 @@ impl Objects {
     }
 
     /// An object with one way out, as a next hop. Groups do not nest.
-    fn hop(&self, id: u32, weight: u16) -> Option<Nexthop<Ipv4>> {
+    fn hop<F: Family>(&self, id: u32, weight: u16) -> Option<Nexthop<F>> {
         let NexthopObject::Single {
             gateway,
             ifindex,
@@ -99,7 +99,7 @@ impl Objects {
             return None;
         };
         let gateway = match gateway {
-            Some(gateway) => Some(Ipv4::from_ip(*gateway)?),
+            Some(gateway) => Some(F::from_ip(*gateway)?),
             None => None,
         };
         Some(Nexthop {
@@ -126,7 +126,7 @@ impl Objects {
     }
 }
 
-fn some_ways(hops: Vec<Nexthop<Ipv4>>) -> Ways {
+fn some_ways<F: Family>(hops: Vec<Nexthop<F>>) -> Ways<F> {
     if hops.is_empty() {
         Ways::KernelOnly
     } else {

@@ -6,7 +6,7 @@ use super::objects::{Objects, Ways};
 use super::{ImportOp, Key, Ours};
 use crate::config::Distances;
 use crate::kernel::event::{KernelNexthops, KernelRoute};
-use crate::net::{Ipv4, TableId};
+use crate::net::{Family, TableId};
 use crate::route::{Candidate, Nexthop, RouteType, Source};
 
 /// `RTPROT_KERNEL`: connected networks and own addresses.
@@ -22,15 +22,20 @@ pub(super) struct Policy {
 
 /// What a prefix comes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Answer {
-    pub(super) candidate: Option<Candidate<Ipv4>>,
-    pub(super) ours: Option<KernelRoute<Ipv4>>,
+pub(super) struct Answer<F: Family> {
+    pub(super) candidate: Option<Candidate<F>>,
+    pub(super) ours: Option<KernelRoute<F>>,
 }
 
-impl Answer {
+impl<F: Family> Answer<F> {
     /// What has to be said when a prefix comes from this answer to another;
     /// `again` = the candidate is told of even if it seems the same.
-    pub(super) fn diff(self, new: Answer, again: bool, (table, prefix): Key) -> Vec<ImportOp> {
+    pub(super) fn diff(
+        self,
+        new: Answer<F>,
+        again: bool,
+        (table, prefix): Key<F>,
+    ) -> Vec<ImportOp<F>> {
         let mut ops = Vec::new();
         match (self.candidate, new.candidate) {
             (old, Some(candidate)) if again || old.as_ref() != Some(&candidate) => {
@@ -57,7 +62,7 @@ impl Answer {
 impl Policy {
     /// Ours: our protocol and our metric in table main. We never set a TOS, so
     /// a route with one is another's.
-    fn is_ours(&self, route: &KernelRoute<Ipv4>) -> bool {
+    fn is_ours<F: Family>(&self, route: &KernelRoute<F>) -> bool {
         route.table == TableId::MAIN
             && route.protocol == self.ours.protocol
             && route.metric == self.ours.metric
@@ -65,7 +70,10 @@ impl Policy {
     }
 
     /// The first of ours in the kernel's order.
-    pub(super) fn find_ours<'a>(&self, bucket: &'a Bucket) -> Option<&'a KernelRoute<Ipv4>> {
+    pub(super) fn find_ours<'a, F: Family>(
+        &self,
+        bucket: &'a Bucket<F>,
+    ) -> Option<&'a KernelRoute<F>> {
         bucket
             .routes()
             .iter()
@@ -73,7 +81,7 @@ impl Policy {
             .find(|route| self.is_ours(route))
     }
 
-    pub(super) fn answer(&self, bucket: &Bucket, objects: &Objects) -> Answer {
+    pub(super) fn answer<F: Family>(&self, bucket: &Bucket<F>, objects: &Objects) -> Answer<F> {
         Answer {
             candidate: self.candidate(bucket, objects),
             ours: self.find_ours(bucket).cloned(),
@@ -83,8 +91,8 @@ impl Policy {
     /// The first route in the kernel's order that is wanted and not ours. The
     /// order puts a TOS before metrics, so one route with a TOS decides that
     /// the kernel alone can tell where this prefix leads.
-    fn candidate(&self, bucket: &Bucket, objects: &Objects) -> Option<Candidate<Ipv4>> {
-        let wanted = |stored: &&Stored| {
+    fn candidate<F: Family>(&self, bucket: &Bucket<F>, objects: &Objects) -> Option<Candidate<F>> {
+        let wanted = |stored: &&Stored<F>| {
             !self.is_ours(&stored.route)
                 && (self.foreign
                     || stored.route.protocol == PROTO_KERNEL
@@ -116,7 +124,7 @@ fn source(protocol: u8) -> Source {
 }
 
 /// What a route does with a packet, by way of its object where it has one.
-fn ways(stored: &Stored, objects: &Objects) -> (RouteType, Vec<Nexthop<Ipv4>>) {
+fn ways<F: Family>(stored: &Stored<F>, objects: &Objects) -> (RouteType, Vec<Nexthop<F>>) {
     let kernel_only = (RouteType::KernelOnly, Vec::new());
     if stored.route.tos != 0 {
         return kernel_only;

@@ -2,49 +2,46 @@
 //! prefixes that it concerns.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
-
-use ipnet::Ipv4Net;
 
 use super::bucket::{Bucket, inline};
 use crate::kernel::event::KernelNexthops;
-use crate::net::{Ifindex, TableId};
+use crate::net::{Family, Ifindex, TableId};
 
 /// A prefix of a table.
-pub(super) type Key = (TableId, Ipv4Net);
+pub(super) type Key<F> = (TableId, <F as Family>::Prefix);
 
 /// Something whose end takes routes with it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Use {
+pub(super) enum Use<F: Family> {
     /// A next hop leaves by this interface.
     Link(Ifindex),
     /// The route names this next-hop object.
     Object(u32),
     /// The route prefers this source address.
-    Source(Ipv4Addr),
+    Source(F::Addr),
 }
 
 /// The index.
 #[derive(Default, Debug)]
-pub(super) struct Uses {
-    pairs: BTreeSet<(Use, Key)>,
+pub(super) struct Uses<F: Family> {
+    pairs: BTreeSet<(Use<F>, Key<F>)>,
 }
 
-impl Uses {
+impl<F: Family> Uses<F> {
     /// The prefixes with a route that depends on it.
-    pub(super) fn keys(&self, used: Use) -> Vec<Key> {
+    pub(super) fn keys(&self, used: Use<F>) -> Vec<Key<F>> {
         self.keys_from(used, TableId(0))
     }
 
     /// Those of tables from `table` on.
-    pub(super) fn keys_from(&self, used: Use, table: TableId) -> Vec<Key> {
-        let first = (used, (table, Ipv4Net::default()));
+    pub(super) fn keys_from(&self, used: Use<F>, table: TableId) -> Vec<Key<F>> {
+        let first = (used, (table, F::Prefix::default()));
         let pairs = self.pairs.range(first..).take_while(|(u, _)| *u == used);
         pairs.map(|(_, key)| *key).collect()
     }
 
     /// A prefix's routes depended on `old` and now on `new`.
-    pub(super) fn replace(&mut self, key: Key, old: &BTreeSet<Use>, new: &BTreeSet<Use>) {
+    pub(super) fn replace(&mut self, key: Key<F>, old: &BTreeSet<Use<F>>, new: &BTreeSet<Use<F>>) {
         for gone in old.difference(new) {
             self.pairs.remove(&(*gone, key));
         }
@@ -54,7 +51,7 @@ impl Uses {
 }
 
 /// What the routes of a prefix depend on.
-pub(super) fn uses_of(bucket: &Bucket) -> BTreeSet<Use> {
+pub(super) fn uses_of<F: Family>(bucket: &Bucket<F>) -> BTreeSet<Use<F>> {
     let mut uses = BTreeSet::new();
     for route in bucket.routes().iter().map(|stored| &stored.route) {
         uses.extend(

@@ -1,6 +1,6 @@
 //! A daemon that knows one of each thing and remembers what it was told.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -52,7 +52,7 @@ impl Backend for Fake {
             .clone()
             .unwrap_or_else(|| vec![fixtures::route()]))
     }
-    async fn lookup(&self, address: Ipv4Addr) -> Reply<Lookup> {
+    async fn lookup(&self, address: IpAddr) -> Reply<Lookup> {
         Ok(Lookup {
             address,
             ..fixtures::lookup()

@@ -1,7 +1,7 @@
 //! One value of each shape, with something in every field.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use forwarder_common::abi::{Counter, CounterRow};
 use forwarder_common::reason::Reason;
@@ -23,6 +23,11 @@ pub(crate) fn status() -> Status {
             kernel: 42,
             xdp: 41,
             rip: 42,
+            ipv6: FamilyGeneration {
+                rib: 7,
+                kernel: 7,
+                xdp: 6,
+            },
         },
         degraded: vec![Degraded {
             reason: "netfilter".into(),
@@ -67,7 +72,7 @@ pub(crate) fn route() -> Route {
         flags: vec![],
         reason: "selected".into(),
         nexthops: vec![RouteNexthop {
-            via: Some(Ipv4Addr::new(192, 0, 2, 1)),
+            via: Some(IpAddr::from([192, 0, 2, 1])),
             dev: Some("eth1".into()),
             weight: 1,
             resolved: true,
@@ -80,9 +85,9 @@ pub(crate) fn route() -> Route {
 }
 
 pub(crate) fn lookup() -> Lookup {
-    let (via, dev) = (Some(Ipv4Addr::new(192, 0, 2, 1)), Some("eth1".to_owned()));
+    let (via, dev) = (Some(IpAddr::from([192, 0, 2, 1])), Some("eth1".to_owned()));
     crate::api::lookup::compare(
-        Ipv4Addr::new(198, 51, 100, 7),
+        IpAddr::from([198, 51, 100, 7]),
         Some(route()),
         KernelAnswer {
             kind: "unicast".into(),
@@ -112,7 +117,9 @@ pub(crate) fn interface() -> Interface {
         carrier: true,
         can_redirect: true,
         hands_up: None,
+        hands_up_ipv6: Some("forwarding-off".into()),
         forwarding: true,
+        forwarding_ipv6: false,
         kind: String::new(),
         addresses: vec!["192.0.2.2/24".into()],
     }
@@ -120,7 +127,7 @@ pub(crate) fn interface() -> Interface {
 
 pub(crate) fn neighbor() -> Neighbor {
     Neighbor {
-        address: Ipv4Addr::new(192, 0, 2, 1),
+        address: IpAddr::from([192, 0, 2, 1]),
         interface: "eth1".into(),
         mac: Some("02:00:00:00:00:02".into()),
         state: "usable".into(),
@@ -135,7 +142,7 @@ pub(crate) fn nexthop() -> Nexthop {
         id: 12,
         kind: "forward".into(),
         reason: None,
-        via: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        via: Some(IpAddr::from([192, 0, 2, 1])),
         dev: Some("eth1".into()),
         mac: Some("02:00:00:00:00:02".into()),
         mtu: Some(1500),
@@ -175,6 +182,13 @@ pub(crate) fn fib() -> Fib {
         rows_used: 412,
         rows: 32_768,
         bytes: 12_345_678,
+        ipv6: FamilyFib {
+            prefixes: 17,
+            host_routes: 2,
+            own_addresses: 5,
+            rows_used: 261,
+            rows: 16_384,
+        },
     }
 }
 
@@ -197,7 +211,7 @@ pub(crate) fn rip_interface() -> RipInterface {
 
 pub(crate) fn rip_neighbor() -> RipNeighbor {
     RipNeighbor {
-        address: Ipv4Addr::new(192, 0, 2, 1),
+        address: IpAddr::from([192, 0, 2, 1]),
         interface: "eth1".into(),
         version: 2,
         last_seen: 12,
@@ -215,8 +229,8 @@ pub(crate) fn rip_route() -> RipRoute {
         selected: true,
         metric: 2,
         tag: 0,
-        via: Some(Ipv4Addr::new(192, 0, 2, 1)),
-        neighbor: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        via: Some(IpAddr::from([192, 0, 2, 1])),
+        neighbor: Some(IpAddr::from([192, 0, 2, 1])),
         interface: Some("eth1".into()),
         expires: Some(170),
     }
@@ -230,7 +244,7 @@ pub(crate) fn rip_error() -> RipError {
         last: Some(RipErrorOccurrence {
             age: 5,
             interface: "eth1".into(),
-            address: Ipv4Addr::new(192, 0, 2, 1),
+            address: IpAddr::from([192, 0, 2, 1]),
         }),
     }
 }

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::api::lookup::compare;
 use crate::api::model::{KernelAnswer, XdpAnswer};
@@ -21,13 +21,13 @@ fn xdp(verdict: &str, via: Option<u8>, dev: Option<&str>) -> XdpAnswer {
     }
 }
 
-fn router(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(192, 0, 2, last)
+fn router(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
 }
 
 #[track_caller]
 fn check(kernel: KernelAnswer, xdp: XdpAnswer, agree: bool) {
-    let lookup = compare(Ipv4Addr::new(10, 0, 0, 1), None, kernel, xdp);
+    let lookup = compare(IpAddr::from([10, 0, 0, 1]), None, kernel, xdp);
     assert_eq!(lookup.agree, agree, "{lookup:?}");
     assert_eq!(lookup.difference.is_none(), agree);
 }
@@ -82,7 +82,7 @@ fn a_drop_agrees_with_types_that_drop() {
 #[test]
 fn the_difference_is_said_in_words() {
     let lookup = compare(
-        Ipv4Addr::new(10, 0, 0, 1),
+        IpAddr::from([10, 0, 0, 1]),
         None,
         kernel("none", None, None),
         xdp("forward", Some(1), Some("eth1")),

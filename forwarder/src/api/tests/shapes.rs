@@ -21,7 +21,8 @@ fn status() {
         "uptime": 3723,
         "config": "/etc/forwarder/forwarder.toml",
         "engine": "multibit",
-        "generation": { "epoch": 7, "rib": 42, "kernel": 42, "xdp": 41, "rip": 42 },
+        "generation": { "epoch": 7, "rib": 42, "kernel": 42, "xdp": 41, "rip": 42,
+                        "ipv6": { "rib": 7, "kernel": 7, "xdp": 6 } },
         "degraded": [{ "reason": "netfilter", "detail": "table inet filter, chain forward" }],
         "ports": { "native": 2, "generic": 1, "none": 0 },
         "routes": {
@@ -93,7 +94,9 @@ fn interface() {
         "carrier": true,
         "can_redirect": true,
         "hands_up": null,
+        "hands_up_ipv6": "forwarding-off",
         "forwarding": true,
+        "forwarding_ipv6": false,
         "kind": "",
         "addresses": ["192.0.2.2/24"],
     });
@@ -181,6 +184,13 @@ fn fib() {
         "rows_used": 412,
         "rows": 32768,
         "bytes": 12345678,
+        "ipv6": {
+            "prefixes": 17,
+            "host_routes": 2,
+            "own_addresses": 5,
+            "rows_used": 261,
+            "rows": 16384,
+        },
     });
     assert_eq!(value(&fixtures::fib()), expected);
 }
@@ -279,7 +289,7 @@ fn the_documentation_has_every_key() {
 
 #[test]
 fn requests() {
-    let address = std::net::Ipv4Addr::new(192, 0, 2, 1);
+    let address = std::net::IpAddr::from([192, 0, 2, 1]);
     let neighbor = RipClear::Neighbor { address };
     assert_eq!(
         value(&neighbor),

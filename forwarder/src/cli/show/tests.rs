@@ -1,6 +1,6 @@
 //! What people see, literally.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::super::table::{age, bytes, grouped};
 use super::{counters, fib, interfaces, neighbors, nexthops, rip, routes, status};
@@ -60,7 +60,7 @@ fn routes_of_every_kind() {
     multipath.source = "static".into();
     (multipath.distance, multipath.metric) = (1, 0);
     multipath.nexthops.push(RouteNexthop {
-        via: Some(Ipv4Addr::new(203, 0, 113, 1)),
+        via: Some(IpAddr::from([203, 0, 113, 1])),
         dev: None,
         weight: 2,
         resolved: false,

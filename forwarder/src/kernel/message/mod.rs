@@ -15,17 +15,17 @@ mod netconf;
 mod nexthop;
 pub(crate) mod route;
 
-use std::net::Ipv4Addr;
-
 use forwarder_core::interface::InterfaceAddress;
 use forwarder_core::kernel::event::{KernelRoute, Neighbour, NexthopObject};
-use forwarder_core::net::{Ifindex, Ipv4};
+use forwarder_core::net::{Ifindex, Ipv4, Ipv6};
 
+use super::family::NetlinkFamily;
 use super::wire::Malformed;
 pub(crate) use address::FIXED_LEN as ADDRESS_LEN;
 pub(crate) use link::{FIXED_LEN as LINK_LEN, IFLA_EXT_MASK, Link, RTEXT_FILTER_SKIP_STATS};
 pub(crate) use neighbour::{
     Entry as NeighbourEntry, FIXED_LEN as NEIGHBOUR_LEN, NDA_DST, NDA_FLAGS_EXT, NTF_EXT_MANAGED,
+    decode_entry as decode_neighbour,
 };
 pub(crate) use netconf::{FIXED_LEN as NETCONF_LEN, Netconf};
 pub(crate) use nexthop::FIXED_LEN as NEXTHOP_LEN;
@@ -49,29 +49,49 @@ pub(crate) enum Message {
     Address(Ifindex, InterfaceAddress),
     /// An address is gone.
     AddressGone(Ifindex, InterfaceAddress),
-    /// A route is there.
-    Route {
-        /// The route.
-        route: KernelRoute<Ipv4>,
-        /// It took the place of the first route with its key.
-        replaced: bool,
-    },
-    /// A route is gone.
-    RouteGone(KernelRoute<Ipv4>),
+    /// Of an IPv4 route.
+    Route4(RouteMessage<Ipv4>),
+    /// Of an IPv6 route.
+    Route6(RouteMessage<Ipv6>),
     /// A next-hop object is there or changed.
     Nexthop(u32, NexthopObject),
     /// A next-hop object is gone.
     NexthopGone(u32),
-    /// A neighbour entry is there or changed.
-    Neighbour(Neighbour<Ipv4Addr>),
-    /// A neighbour entry is gone, or of no use for Ethernet.
-    NeighbourGone(Ifindex, Ipv4Addr),
+    /// Of an IPv4 neighbour.
+    Neighbour4(NeighbourMessage<Ipv4>),
+    /// Of an IPv6 neighbour.
+    Neighbour6(NeighbourMessage<Ipv6>),
     /// IPv4 sysctls of an interface.
     Netconf(Netconf),
+    /// `net.ipv6.conf.all.forwarding`, the switch for all interfaces.
+    Forwarding6(bool),
     /// IPv4 has been taken off an interface.
     NetconfGone(Ifindex),
     /// Not for us.
     Ignored,
+}
+
+/// What is said of a route.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum RouteMessage<F: NetlinkFamily> {
+    /// It is there.
+    There {
+        /// The route.
+        route: KernelRoute<F>,
+        /// It took the place of the first route with its key.
+        replaced: bool,
+    },
+    /// It is gone.
+    Gone(KernelRoute<F>),
+}
+
+/// What is said of a neighbour entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum NeighbourMessage<F: NetlinkFamily> {
+    /// It is there or changed.
+    There(Neighbour<F::Addr>),
+    /// It is gone, or of no use for Ethernet.
+    Gone(Ifindex, F::Addr),
 }
 
 /// Reads the message behind a netlink header of this type and these flags.
@@ -85,17 +105,30 @@ pub(crate) fn decode(kind: u16, flags: u16, payload: &[u8]) -> Result<Message, M
         libc::RTM_DELADDR => decode_address(payload, Message::AddressGone),
         libc::RTM_NEWROUTE => {
             let replaced = i32::from(flags) & libc::NLM_F_REPLACE != 0;
-            let route = route::decode(payload);
-            route.map(|route| route.map(|route| Message::Route { route, replaced }))
+            if is_ipv6(payload) {
+                let route = route::decode(payload)?;
+                Ok(route.map(|route| Message::Route6(RouteMessage::There { route, replaced })))
+            } else {
+                let route = route::decode(payload)?;
+                Ok(route.map(|route| Message::Route4(RouteMessage::There { route, replaced })))
+            }
         }
-        libc::RTM_DELROUTE => route::decode(payload).map(|route| route.map(Message::RouteGone)),
-        libc::RTM_NEWNEIGH => neighbour::decode(payload).map(Some),
-        libc::RTM_DELNEIGH => neighbour::decode_gone(payload).map(Some),
-        libc::RTM_NEWNETCONF => netconf::decode(payload).map(|conf| conf.map(Message::Netconf)),
-        libc::RTM_DELNETCONF => {
-            let conf = netconf::decode(payload);
-            conf.map(|conf| conf.map(|conf| Message::NetconfGone(conf.ifindex)))
+        libc::RTM_DELROUTE if is_ipv6(payload) => {
+            Ok(route::decode(payload)?.map(|route| Message::Route6(RouteMessage::Gone(route))))
         }
+        libc::RTM_DELROUTE => {
+            Ok(route::decode(payload)?.map(|route| Message::Route4(RouteMessage::Gone(route))))
+        }
+        libc::RTM_NEWNEIGH if is_ipv6(payload) => {
+            Ok(neighbour::decode(payload)?.map(Message::Neighbour6))
+        }
+        libc::RTM_NEWNEIGH => Ok(neighbour::decode(payload)?.map(Message::Neighbour4)),
+        libc::RTM_DELNEIGH if is_ipv6(payload) => {
+            Ok(neighbour::decode_gone(payload)?.map(Message::Neighbour6))
+        }
+        libc::RTM_DELNEIGH => Ok(neighbour::decode_gone(payload)?.map(Message::Neighbour4)),
+        libc::RTM_NEWNETCONF => netconf::decode(payload),
+        libc::RTM_DELNETCONF => netconf::decode_gone(payload),
         RTM_NEWNEXTHOP => {
             nexthop::decode(payload).map(|(id, object)| Some(Message::Nexthop(id, object)))
         }
@@ -103,6 +136,11 @@ pub(crate) fn decode(kind: u16, flags: u16, payload: &[u8]) -> Result<Message, M
         _ => Ok(None),
     }
     .map(|message| message.unwrap_or(Message::Ignored))
+}
+
+/// All fixed headers begin with the address family.
+fn is_ipv6(payload: &[u8]) -> bool {
+    payload.first() == Some(&family(libc::AF_INET6))
 }
 
 fn decode_address(

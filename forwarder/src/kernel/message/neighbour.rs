@@ -1,12 +1,13 @@
-//! `RTM_NEWNEIGH`, `RTM_DELNEIGH`: `struct ndmsg` and `NDA_*`, IPv4.
+//! `RTM_NEWNEIGH`, `RTM_DELNEIGH`: `struct ndmsg` and `NDA_*`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use forwarder_core::kernel::event::{Neighbour, NeighbourState};
 use forwarder_core::net::Ifindex;
 
+use super::super::family::NetlinkFamily;
 use super::super::wire::{Attributes, Malformed, after, u8_at, u16_at, u32_at};
-use super::{Message, family};
+use super::{NeighbourMessage, family};
 
 /// Length of `struct ndmsg`.
 pub(crate) const FIXED_LEN: usize = 12;
@@ -26,9 +27,9 @@ const USABLE: u16 = libc::NUD_REACHABLE
 
 /// An entry with all that is needed to change it without harm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Entry<A> {
     pub(crate) ifindex: Ifindex,
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: A,
     /// `NUD_*`.
     pub(crate) state: u16,
     /// `NTF_*`.
@@ -38,65 +39,82 @@ pub(crate) struct Entry {
     pub(crate) managed: bool,
 }
 
-impl Entry {
+impl<A: Into<IpAddr>> Entry<A> {
+    /// The same, of whichever family.
+    pub(crate) fn general(self) -> Entry<IpAddr> {
+        Entry {
+            ifindex: self.ifindex,
+            address: self.address.into(),
+            state: self.state,
+            flags: self.flags,
+            mac: self.mac,
+            managed: self.managed,
+        }
+    }
+}
+
+impl<A> Entry<A> {
     /// The kernel itself sends to the address.
     pub(crate) fn is_usable(&self) -> bool {
         self.state & USABLE != 0
     }
 }
 
-pub(super) fn decode(payload: &[u8]) -> Result<Message, Malformed> {
-    let Some(entry) = Entry::decode(payload)? else {
-        return Ok(Message::Ignored);
+/// `None` for other families.
+pub(super) fn decode<F: NetlinkFamily>(
+    payload: &[u8],
+) -> Result<Option<NeighbourMessage<F>>, Malformed> {
+    let Some(entry) = decode_entry::<F>(payload)? else {
+        return Ok(None);
     };
     let state = match entry.mac {
         _ if entry.state & libc::NUD_FAILED != 0 => NeighbourState::Failed,
         _ if !entry.is_usable() => NeighbourState::Resolving,
         Some(mac) => NeighbourState::Usable(mac),
         // A tunnel's or the loopback's: nothing an Ethernet header could hold.
-        None => return Ok(Message::NeighbourGone(entry.ifindex, entry.address)),
+        None => return Ok(Some(NeighbourMessage::Gone(entry.ifindex, entry.address))),
     };
-    Ok(Message::Neighbour(Neighbour {
+    Ok(Some(NeighbourMessage::There(Neighbour {
         ifindex: entry.ifindex,
         address: entry.address,
         state,
         managed: entry.managed,
-    }))
+    })))
 }
 
-pub(super) fn decode_gone(payload: &[u8]) -> Result<Message, Malformed> {
-    let entry = Entry::decode(payload)?;
-    Ok(entry.map_or(Message::Ignored, |entry| {
-        Message::NeighbourGone(entry.ifindex, entry.address)
-    }))
+pub(super) fn decode_gone<F: NetlinkFamily>(
+    payload: &[u8],
+) -> Result<Option<NeighbourMessage<F>>, Malformed> {
+    let entry = decode_entry::<F>(payload)?;
+    Ok(entry.map(|entry| NeighbourMessage::Gone(entry.ifindex, entry.address)))
 }
 
-impl Entry {
-    /// `None` for other families (bridge FDB entries among them) and proxies.
-    pub(crate) fn decode(payload: &[u8]) -> Result<Option<Entry>, Malformed> {
-        let flags = u8_at(payload, 10)?;
-        if u8_at(payload, 0)? != family(libc::AF_INET) || flags & libc::NTF_PROXY != 0 {
-            return Ok(None);
-        }
-        let mut entry = Entry {
-            ifindex: Ifindex(u32_at(payload, 4)?),
-            address: Ipv4Addr::UNSPECIFIED,
-            state: u16_at(payload, 8)?,
-            flags,
-            mac: None,
-            managed: false,
-        };
-        for attribute in Attributes::new(after(payload, FIXED_LEN)?) {
-            let attribute = attribute?;
-            match attribute.kind {
-                NDA_DST => entry.address = attribute.ipv4()?,
-                NDA_LLADDR => entry.mac = attribute.mac(),
-                NDA_FLAGS_EXT => {
-                    entry.managed = attribute.u32()? & NTF_EXT_MANAGED != 0;
-                }
-                _ => {}
-            }
-        }
-        Ok(Some(entry))
+/// `None` for other families (bridge FDB entries among them) and proxies.
+pub(crate) fn decode_entry<F: NetlinkFamily>(
+    payload: &[u8],
+) -> Result<Option<Entry<F::Addr>>, Malformed> {
+    let flags = u8_at(payload, 10)?;
+    if u8_at(payload, 0)? != family(F::AF) || flags & libc::NTF_PROXY != 0 {
+        return Ok(None);
     }
+    let mut entry = Entry {
+        ifindex: Ifindex(u32_at(payload, 4)?),
+        address: F::FIRST,
+        state: u16_at(payload, 8)?,
+        flags,
+        mac: None,
+        managed: false,
+    };
+    for attribute in Attributes::new(after(payload, FIXED_LEN)?) {
+        let attribute = attribute?;
+        match attribute.kind {
+            NDA_DST => entry.address = attribute.address::<F>()?,
+            NDA_LLADDR => entry.mac = attribute.mac(),
+            NDA_FLAGS_EXT => {
+                entry.managed = attribute.u32()? & NTF_EXT_MANAGED != 0;
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(entry))
 }

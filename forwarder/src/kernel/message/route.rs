@@ -1,11 +1,10 @@
-//! `RTM_NEWROUTE`, `RTM_DELROUTE`: `struct rtmsg` and `RTA_*`, IPv4.
-
-use std::net::Ipv4Addr;
+//! `RTM_NEWROUTE`, `RTM_DELROUTE`: `struct rtmsg` and `RTA_*`.
 
 use forwarder_core::kernel::event::{KernelNexthops, KernelRoute};
-use forwarder_core::net::{Family as _, Ifindex, Ipv4, TableId};
+use forwarder_core::net::{Ifindex, TableId};
 use forwarder_core::route::{Nexthop, RouteType};
 
+use super::super::family::NetlinkFamily;
 use super::super::wire::{Attribute, Attributes, Malformed, after, u8_at, u16_at, u32_at};
 use super::family;
 
@@ -26,40 +25,50 @@ const RTA_NH_ID: u16 = 30;
 pub(crate) const RTAX_MTU: u16 = 2;
 
 /// One way out, before it is known whether it is usable.
-#[derive(Default)]
-struct Hop {
-    gateway: Option<Ipv4Addr>,
+struct Hop<F: NetlinkFamily> {
+    gateway: Option<F::Addr>,
     ifindex: Option<Ifindex>,
     /// `RTA_VIA` or an encapsulation: only the kernel can do that.
     kernel_only: bool,
 }
 
-#[derive(Default)]
-struct Parts {
-    destination: Option<Ipv4Addr>,
+struct Parts<F: NetlinkFamily> {
+    destination: Option<F::Addr>,
     table: Option<u32>,
     metric: u32,
-    single: Hop,
-    multipath: Vec<Nexthop<Ipv4>>,
+    single: Hop<F>,
+    multipath: Vec<Nexthop<F>>,
     kernel_only: bool,
     object: Option<u32>,
     mtu: Option<u32>,
-    preferred_source: Option<Ipv4Addr>,
+    preferred_source: Option<F::Addr>,
+}
+
+impl<F: NetlinkFamily> Hop<F> {
+    const fn none() -> Self {
+        Hop {
+            gateway: None,
+            ifindex: None,
+            kernel_only: false,
+        }
+    }
 }
 
 /// `None` for other families, cached routes, and tables but main and local.
-pub(super) fn decode(payload: &[u8]) -> Result<Option<KernelRoute<Ipv4>>, Malformed> {
+pub(crate) fn decode<F: NetlinkFamily>(
+    payload: &[u8],
+) -> Result<Option<KernelRoute<F>>, Malformed> {
     let flags = u32_at(payload, 8)?;
-    if u8_at(payload, 0)? != family(libc::AF_INET) || flags & RTM_F_CLONED != 0 {
+    if u8_at(payload, 0)? != family(F::AF) || flags & RTM_F_CLONED != 0 {
         return Ok(None);
     }
-    let parts = read(after(payload, FIXED_LEN)?)?;
+    let parts = read::<F>(after(payload, FIXED_LEN)?)?;
     let table = TableId(parts.table.unwrap_or(u32::from(u8_at(payload, 4)?)));
     if table != TableId::MAIN && table != TableId::LOCAL {
         return Ok(None);
     }
-    let destination = parts.destination.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    let prefix = Ipv4::prefix(destination, u8_at(payload, 1)?).ok_or(Malformed::PrefixLength)?;
+    let destination = parts.destination.unwrap_or(F::FIRST);
+    let prefix = F::prefix(destination, u8_at(payload, 1)?).ok_or(Malformed::PrefixLength)?;
     let kernel_only = parts.object.is_none() && (parts.kernel_only || parts.single.kernel_only);
     Ok(Some(KernelRoute {
         table,
@@ -79,8 +88,8 @@ pub(super) fn decode(payload: &[u8]) -> Result<Option<KernelRoute<Ipv4>>, Malfor
 }
 
 /// The answer to a lookup: a cached route of one hop, in whatever table.
-pub(crate) fn decode_lookup(payload: &[u8]) -> Result<Found, Malformed> {
-    let parts = read(after(payload, FIXED_LEN)?)?;
+pub(crate) fn decode_lookup<F: NetlinkFamily>(payload: &[u8]) -> Result<Found<F>, Malformed> {
+    let parts = read::<F>(after(payload, FIXED_LEN)?)?;
     Ok(Found {
         kind: route_type(u8_at(payload, 7)?),
         gateway: parts.single.gateway,
@@ -89,16 +98,16 @@ pub(crate) fn decode_lookup(payload: &[u8]) -> Result<Found, Malformed> {
 }
 
 /// What a lookup found.
-pub(crate) struct Found {
+pub(crate) struct Found<F: NetlinkFamily> {
     /// The route's type.
     pub(crate) kind: RouteType,
     /// The router.
-    pub(crate) gateway: Option<Ipv4Addr>,
+    pub(crate) gateway: Option<F::Addr>,
     /// The interface.
     pub(crate) ifindex: Option<Ifindex>,
 }
 
-fn nexthops(parts: Parts, flags: u32) -> KernelNexthops<Ipv4> {
+fn nexthops<F: NetlinkFamily>(parts: Parts<F>, flags: u32) -> KernelNexthops<F> {
     if let Some(id) = parts.object {
         return KernelNexthops::Object(id);
     }
@@ -111,7 +120,7 @@ fn nexthops(parts: Parts, flags: u32) -> KernelNexthops<Ipv4> {
     KernelNexthops::Inline(hops)
 }
 
-fn nexthop(hop: &Hop, weight: u16, flags: u8) -> Option<Nexthop<Ipv4>> {
+fn nexthop<F: NetlinkFamily>(hop: &Hop<F>, weight: u16, flags: u8) -> Option<Nexthop<F>> {
     (flags & RTNH_F_DEAD == 0).then_some(Nexthop {
         gateway: hop.gateway,
         ifindex: hop.ifindex,
@@ -120,15 +129,25 @@ fn nexthop(hop: &Hop, weight: u16, flags: u8) -> Option<Nexthop<Ipv4>> {
     })
 }
 
-fn read(attributes: &[u8]) -> Result<Parts, Malformed> {
-    let mut parts = Parts::default();
+fn read<F: NetlinkFamily>(attributes: &[u8]) -> Result<Parts<F>, Malformed> {
+    let mut parts = Parts {
+        destination: None,
+        table: None,
+        metric: 0,
+        single: Hop::none(),
+        multipath: Vec::new(),
+        kernel_only: false,
+        object: None,
+        mtu: None,
+        preferred_source: None,
+    };
     for attribute in Attributes::new(attributes) {
         let attribute = attribute?;
         match attribute.kind {
-            libc::RTA_DST => parts.destination = Some(attribute.ipv4()?),
+            libc::RTA_DST => parts.destination = Some(attribute.address::<F>()?),
             libc::RTA_TABLE => parts.table = Some(attribute.u32()?),
             libc::RTA_PRIORITY => parts.metric = attribute.u32()?,
-            libc::RTA_PREFSRC => parts.preferred_source = Some(attribute.ipv4()?),
+            libc::RTA_PREFSRC => parts.preferred_source = Some(attribute.address::<F>()?),
             libc::RTA_METRICS => parts.mtu = mtu(&attribute)?,
             libc::RTA_MULTIPATH => multipath(&mut parts, attribute.value)?,
             RTA_NH_ID => parts.object = Some(attribute.u32()?).filter(|id| *id != 0),
@@ -138,9 +157,12 @@ fn read(attributes: &[u8]) -> Result<Parts, Malformed> {
     Ok(parts)
 }
 
-fn hop_attribute(hop: &mut Hop, attribute: &Attribute<'_>) -> Result<(), Malformed> {
+fn hop_attribute<F: NetlinkFamily>(
+    hop: &mut Hop<F>,
+    attribute: &Attribute<'_>,
+) -> Result<(), Malformed> {
     match attribute.kind {
-        libc::RTA_GATEWAY => hop.gateway = Some(attribute.ipv4()?),
+        libc::RTA_GATEWAY => hop.gateway = Some(attribute.address::<F>()?),
         libc::RTA_OIF => hop.ifindex = Some(attribute.u32()?).filter(|n| *n != 0).map(Ifindex),
         RTA_VIA | libc::RTA_ENCAP => hop.kernel_only = true,
         _ => {}
@@ -149,14 +171,14 @@ fn hop_attribute(hop: &mut Hop, attribute: &Attribute<'_>) -> Result<(), Malform
 }
 
 /// `RTA_MULTIPATH`: `struct rtnexthop`s, each followed by its attributes.
-fn multipath(parts: &mut Parts, mut bytes: &[u8]) -> Result<(), Malformed> {
+fn multipath<F: NetlinkFamily>(parts: &mut Parts<F>, mut bytes: &[u8]) -> Result<(), Malformed> {
     while !bytes.is_empty() {
         let len = usize::from(u16_at(bytes, 0)?);
         let this = bytes.get(HOP_LEN..len).ok_or(Malformed::AttributeLength)?;
         let ifindex = Some(u32_at(bytes, 4)?).filter(|n| *n != 0).map(Ifindex);
         let mut hop = Hop {
             ifindex,
-            ..Hop::default()
+            ..Hop::none()
         };
         for attribute in Attributes::new(this) {
             hop_attribute(&mut hop, &attribute?)?;

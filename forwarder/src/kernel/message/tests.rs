@@ -6,6 +6,8 @@ use forwarder_core::route::{Nexthop, RouteType};
 use proptest::prelude::*;
 
 use super::super::wire::Request;
+use std::net::Ipv4Addr;
+
 use super::*;
 
 /// `10.1.0.0/16 via 192.0.2.9 dev v0 proto static src 192.0.2.1 metric 7 mtu 1400`
@@ -57,10 +59,10 @@ fn read(kind: u16, hex: &str) -> Message {
 
 fn route(hex: &str) -> KernelRoute<Ipv4> {
     match read(libc::RTM_NEWROUTE, hex) {
-        Message::Route {
+        Message::Route4(RouteMessage::There {
             route,
             replaced: false,
-        } => route,
+        }) => route,
         other => panic!("{other:?}"),
     }
 }
@@ -102,7 +104,9 @@ fn dead_hops_are_left_out() {
     let mut multipath = bytes(MULTIPATH);
     let second_flags = multipath.len() - 16 + 2;
     multipath[second_flags] = 1;
-    let Message::Route { route, .. } = decode(libc::RTM_NEWROUTE, 0, &multipath).unwrap() else {
+    let Message::Route4(RouteMessage::There { route, .. }) =
+        decode(libc::RTM_NEWROUTE, 0, &multipath).unwrap()
+    else {
         panic!("a route");
     };
     assert_eq!(route.nexthops, KernelNexthops::Inline(vec![hop(8)]));
@@ -132,7 +136,9 @@ fn a_connected_route_has_no_gateway() {
 fn onlink_is_a_flag_of_the_only_hop() {
     let mut route = bytes(STATIC);
     route[8] = RTNH_F_ONLINK;
-    let Message::Route { route, .. } = decode(libc::RTM_NEWROUTE, 0, &route).unwrap() else {
+    let Message::Route4(RouteMessage::There { route, .. }) =
+        decode(libc::RTM_NEWROUTE, 0, &route).unwrap()
+    else {
         panic!("a route");
     };
     let hops = vec![Nexthop {
@@ -146,7 +152,10 @@ fn onlink_is_a_flag_of_the_only_hop() {
 fn replacing_is_a_flag_of_the_header() {
     let flags = u16::try_from(libc::NLM_F_REPLACE).unwrap();
     let message = decode(libc::RTM_NEWROUTE, flags, &bytes(STATIC)).unwrap();
-    assert!(matches!(message, Message::Route { replaced: true, .. }));
+    assert!(matches!(
+        message,
+        Message::Route4(RouteMessage::There { replaced: true, .. })
+    ));
 }
 
 #[test]
@@ -176,7 +185,9 @@ fn a_prefix_beyond_32_bits_is_malformed() {
 fn host_bits_of_a_route_are_cleared() {
     let mut route = bytes(STATIC);
     route[1] = 8;
-    let Message::Route { route, .. } = decode(libc::RTM_NEWROUTE, 0, &route).unwrap() else {
+    let Message::Route4(RouteMessage::There { route, .. }) =
+        decode(libc::RTM_NEWROUTE, 0, &route).unwrap()
+    else {
         panic!("a route");
     };
     assert_eq!(route.prefix, "10.0.0.0/8".parse().unwrap());
@@ -208,11 +219,11 @@ fn neighbours_are_read() {
     };
     assert_eq!(
         read(libc::RTM_NEWNEIGH, PERMANENT),
-        Message::Neighbour(neighbour)
+        Message::Neighbour4(NeighbourMessage::There(neighbour))
     );
     assert_eq!(
         read(libc::RTM_DELNEIGH, PERMANENT),
-        Message::NeighbourGone(V0, address)
+        Message::Neighbour4(NeighbourMessage::Gone(V0, address))
     );
     let address = Ipv4Addr::new(192, 0, 2, 8);
     let state = NeighbourState::Resolving;
@@ -224,7 +235,7 @@ fn neighbours_are_read() {
     };
     assert_eq!(
         read(libc::RTM_NEWNEIGH, MANAGED),
-        Message::Neighbour(neighbour)
+        Message::Neighbour4(NeighbourMessage::There(neighbour))
     );
 }
 

@@ -24,9 +24,9 @@ pub(super) const STALL: Duration = Duration::from_secs(10);
 pub(super) enum Group {
     /// Links, their addresses and sysctls.
     Interfaces,
-    /// Next-hop objects and IPv4 routes.
+    /// Next-hop objects and routes.
     Routes,
-    /// IPv4 neighbours.
+    /// Neighbours.
     Neighbours,
 }
 
@@ -35,10 +35,11 @@ pub(super) enum Group {
 pub(crate) enum Table {
     Links,
     Addresses,
-    Netconf,
+    /// Of a family (`AF_*`), like the two below.
+    Netconf(libc::c_int),
     Nexthops,
-    Routes(TableId),
-    Neighbours,
+    Routes(libc::c_int, TableId),
+    Neighbours(libc::c_int),
 }
 
 impl Group {
@@ -46,13 +47,23 @@ impl Group {
 
     const fn tables(self) -> &'static [Table] {
         match self {
-            Group::Interfaces => &[Table::Links, Table::Addresses, Table::Netconf],
+            Group::Interfaces => &[
+                Table::Links,
+                Table::Addresses,
+                Table::Netconf(libc::AF_INET),
+                Table::Netconf(libc::AF_INET6),
+            ],
             Group::Routes => &[
                 Table::Nexthops,
-                Table::Routes(TableId::MAIN),
-                Table::Routes(TableId::LOCAL),
+                Table::Routes(libc::AF_INET, TableId::MAIN),
+                Table::Routes(libc::AF_INET, TableId::LOCAL),
+                Table::Routes(libc::AF_INET6, TableId::MAIN),
+                Table::Routes(libc::AF_INET6, TableId::LOCAL),
             ],
-            Group::Neighbours => &[Table::Neighbours],
+            Group::Neighbours => &[
+                Table::Neighbours(libc::AF_INET),
+                Table::Neighbours(libc::AF_INET6),
+            ],
         }
     }
 }

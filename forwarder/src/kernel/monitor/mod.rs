@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{DataplaneEvent, RouteEvent};
+use forwarder_core::net::{Ipv4, Ipv6};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +45,9 @@ const REOPEN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct MonitorOutputs {
     /// For the RIB, in the kernel's order.
-    pub routes: mpsc::Sender<Vec<RouteEvent>>,
+    pub routes4: mpsc::Sender<Vec<RouteEvent<Ipv4>>>,
+    /// Likewise, IPv6.
+    pub routes6: mpsc::Sender<Vec<RouteEvent<Ipv6>>>,
     /// For the fast path: neighbours.
     pub dataplane: mpsc::Sender<Vec<DataplaneEvent>>,
     /// All interfaces, at each change. Before the first dump is complete the

@@ -1,17 +1,17 @@
 //! The monitor's socket at work: read, decode, sort into batches, send.
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forwarder_core::interface::Interfaces;
-use forwarder_core::kernel::event::{DataplaneEvent, KernelRoute, RouteEvent};
-use forwarder_core::net::{Family, Ifindex, Ipv4, TableId};
+use forwarder_core::kernel::event::{DataplaneEvent, KernelRoute, NeighbourEvent, RouteEvent};
+use forwarder_core::net::{Family, Ifindex, Ipv4, Ipv6, TableId};
 use tokio::time::Instant;
 
+use super::super::family::NetlinkFamily;
 use super::super::interfaces::{InterfaceTable, LinkChange};
-use super::super::message::{self, Message};
+use super::super::message::{self, Message, NeighbourMessage, RouteMessage};
 use super::super::requests;
 use super::super::socket::{NetlinkSocket, OpenError, Protocol, READ_BUFFER, ReceiveError};
 use super::super::wire::{Header, Messages, outcome};
@@ -26,7 +26,7 @@ const READS_PER_WAKE: usize = 16;
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// What the socket listens to.
-const GROUPS: [u32; 7] = [
+const GROUPS: [u32; 9] = [
     libc::RTNLGRP_LINK,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV6_IFADDR,
@@ -34,11 +34,13 @@ const GROUPS: [u32; 7] = [
     libc::RTNLGRP_NEXTHOP,
     libc::RTNLGRP_NEIGH,
     libc::RTNLGRP_IPV4_NETCONF,
+    libc::RTNLGRP_IPV6_ROUTE,
+    libc::RTNLGRP_IPV6_NETCONF,
 ];
 
-type RouteKey = (TableId, <Ipv4 as Family>::Prefix, u32, u8);
+type RouteKey<F> = (TableId, <F as Family>::Prefix, u32, u8);
 
-fn key(route: &KernelRoute<Ipv4>) -> RouteKey {
+fn key<F: Family>(route: &KernelRoute<F>) -> RouteKey<F> {
     (route.table, route.prefix, route.metric, route.tos)
 }
 
@@ -56,16 +58,70 @@ pub(super) enum End {
 struct Guards {
     links: DumpGuard<Ifindex>,
     addresses: DumpGuard<(Ifindex, forwarder_core::interface::InterfaceAddress)>,
-    routes: DumpGuard<RouteKey, KernelRoute<Ipv4>>,
     nexthops: DumpGuard<u32>,
-    neighbours: DumpGuard<(Ifindex, Ipv4Addr)>,
 }
 
-/// What one wake-up has found.
-#[derive(Debug, Default)]
-struct Found {
-    routes: Vec<RouteEvent>,
-    dataplane: Vec<DataplaneEvent>,
+/// One family's removals noted while dumps run, and what one wake-up has found.
+#[derive(Debug)]
+struct Side<F: NetlinkFamily> {
+    guard_routes: DumpGuard<RouteKey<F>, KernelRoute<F>>,
+    guard_neighbours: DumpGuard<(Ifindex, F::Addr)>,
+    routes: Vec<RouteEvent<F>>,
+    neighbours: Vec<NeighbourEvent<F>>,
+}
+
+impl<F: NetlinkFamily> Side<F> {
+    const fn new() -> Self {
+        Side {
+            guard_routes: DumpGuard::new(),
+            guard_neighbours: DumpGuard::new(),
+            routes: Vec::new(),
+            neighbours: Vec::new(),
+        }
+    }
+
+    fn begin_routes(&mut self) {
+        self.routes.push(RouteEvent::DumpStart);
+        self.guard_routes.begin();
+    }
+
+    fn begin_neighbours(&mut self) {
+        self.neighbours.push(NeighbourEvent::DumpStart);
+        self.guard_neighbours.begin();
+    }
+
+    fn route(&mut self, message: RouteMessage<F>, dumped: bool) {
+        match message {
+            RouteMessage::There { route, replaced } => {
+                if self.guard_routes.there(dumped, &key(&route), &route) {
+                    let replaced = replaced && !dumped;
+                    self.routes.push(RouteEvent::Added { route, replaced });
+                }
+            }
+            RouteMessage::Gone(route) => {
+                self.guard_routes.gone(&key(&route), &route);
+                self.routes.push(RouteEvent::Removed(route));
+            }
+        }
+    }
+
+    fn neighbour(&mut self, message: NeighbourMessage<F>, dumped: bool) {
+        match message {
+            NeighbourMessage::There(entry) => {
+                let key = (entry.ifindex, entry.address);
+                if self.guard_neighbours.there(dumped, &key, &()) {
+                    self.neighbours.push(NeighbourEvent::Set(entry));
+                }
+            }
+            NeighbourMessage::Gone(ifindex, address) => {
+                if !dumped {
+                    self.guard_neighbours.gone(&(ifindex, address), &());
+                }
+                let gone = NeighbourEvent::Gone { ifindex, address };
+                self.neighbours.push(gone);
+            }
+        }
+    }
 }
 
 /// Everything the monitor knows.
@@ -76,10 +132,11 @@ pub(super) struct Session {
     /// Sequence number of the dump in flight, and when it last progressed.
     in_flight: Option<(u32, Instant)>,
     guards: Guards,
+    v4: Side<Ipv4>,
+    v6: Side<Ipv6>,
     table: InterfaceTable,
     /// The first dump of interfaces is complete: they can be published.
     interfaces_known: bool,
-    found: Found,
     counters: Arc<MonitorCounters>,
     audit: Duration,
     next_audit: Instant,
@@ -100,13 +157,12 @@ impl Session {
             guards: Guards {
                 links: DumpGuard::new(),
                 addresses: DumpGuard::new(),
-                routes: DumpGuard::new(),
                 nexthops: DumpGuard::new(),
-                neighbours: DumpGuard::new(),
             },
+            v4: Side::new(),
+            v6: Side::new(),
             table: InterfaceTable::default(),
             interfaces_known: false,
-            found: Found::default(),
             counters: Arc::clone(counters),
             audit: config.audit,
             next_audit: Instant::now() + config.audit,
@@ -300,15 +356,13 @@ impl Session {
                 self.guards.addresses.begin();
             }
             Group::Routes => {
-                self.found.routes.push(RouteEvent::DumpStart);
-                self.guards.routes.begin();
+                self.v4.begin_routes();
+                self.v6.begin_routes();
                 self.guards.nexthops.begin();
             }
             Group::Neighbours => {
-                self.found
-                    .dataplane
-                    .push(DataplaneEvent::NeighbourDumpStart);
-                self.guards.neighbours.begin();
+                self.v4.begin_neighbours();
+                self.v6.begin_neighbours();
             }
         }
     }
@@ -322,8 +376,11 @@ impl Session {
                     self.link_gone(ifindex);
                 }
             }
-            Group::Routes => self.found.routes.push(RouteEvent::DumpEnd),
-            Group::Neighbours => self.found.dataplane.push(DataplaneEvent::NeighbourDumpEnd),
+            Group::Routes => self.route_event(RouteEvent::DumpEnd, RouteEvent::DumpEnd),
+            Group::Neighbours => {
+                self.v4.neighbours.push(NeighbourEvent::DumpEnd);
+                self.v6.neighbours.push(NeighbourEvent::DumpEnd);
+            }
         }
         self.end_guards(group);
     }
@@ -336,15 +393,25 @@ impl Session {
                 self.guards.addresses.end();
             }
             Group::Routes => {
-                self.guards.routes.end();
+                self.v4.guard_routes.end();
+                self.v6.guard_routes.end();
                 self.guards.nexthops.end();
             }
-            Group::Neighbours => self.guards.neighbours.end(),
+            Group::Neighbours => {
+                self.v4.guard_neighbours.end();
+                self.v6.guard_neighbours.end();
+            }
         }
     }
 
+    /// What concerns the routes of both families.
+    fn route_event(&mut self, v4: RouteEvent<Ipv4>, v6: RouteEvent<Ipv6>) {
+        self.v4.routes.push(v4);
+        self.v6.routes.push(v6);
+    }
+
     fn link_gone(&mut self, ifindex: Ifindex) {
-        self.found.routes.push(RouteEvent::LinkGone(ifindex));
+        self.route_event(RouteEvent::LinkGone(ifindex), RouteEvent::LinkGone(ifindex));
         self.dumps.want(Group::Routes);
     }
 
@@ -355,7 +422,12 @@ impl Session {
             carrier,
             up_changed,
         } = change;
-        self.found.routes.push(RouteEvent::Link {
+        self.v4.routes.push(RouteEvent::Link {
+            ifindex,
+            up,
+            carrier,
+        });
+        self.v6.routes.push(RouteEvent::Link {
             ifindex,
             up,
             carrier,
@@ -388,28 +460,20 @@ impl Session {
             }
             Message::Netconf(conf) => self.table.set_netconf(conf),
             Message::NetconfGone(ifindex) => self.table.remove_netconf(ifindex),
-            Message::Route { route, replaced } => {
-                let replaced = replaced && !dumped;
-                self.found
-                    .routes
-                    .push(RouteEvent::Added { route, replaced });
-            }
-            Message::RouteGone(route) => self.found.routes.push(RouteEvent::Removed(route)),
+            Message::Forwarding6(on) => self.table.set_forwarding6(on),
+            Message::Route4(message) => self.v4.route(message, dumped),
+            Message::Route6(message) => self.v6.route(message, dumped),
             Message::Nexthop(id, object) => {
-                self.found
-                    .routes
-                    .push(RouteEvent::NexthopSet { id, object });
+                let again = object.clone();
+                self.v4.routes.push(RouteEvent::NexthopSet { id, object });
+                let object = again;
+                self.v6.routes.push(RouteEvent::NexthopSet { id, object });
             }
-            Message::NexthopGone(id) => self.found.routes.push(RouteEvent::NexthopGone(id)),
-            Message::Neighbour(neighbour) => {
-                self.found
-                    .dataplane
-                    .push(DataplaneEvent::Neighbour(neighbour));
+            Message::NexthopGone(id) => {
+                self.route_event(RouteEvent::NexthopGone(id), RouteEvent::NexthopGone(id));
             }
-            Message::NeighbourGone(ifindex, address) => {
-                let gone = DataplaneEvent::NeighbourGone { ifindex, address };
-                self.found.dataplane.push(gone);
-            }
+            Message::Neighbour4(message) => self.v4.neighbour(message, dumped),
+            Message::Neighbour6(message) => self.v6.neighbour(message, dumped),
             Message::Ignored => {}
         }
     }
@@ -427,18 +491,8 @@ impl Session {
             Message::AddressGone(ifindex, address) => {
                 guards.addresses.gone(&(*ifindex, *address), &())
             }
-            Message::Route { route, .. } => guards.routes.there(dumped, &key(route), route),
-            Message::RouteGone(route) => guards.routes.gone(&key(route), route),
             Message::Nexthop(id, _) => guards.nexthops.there(dumped, id, &()),
             Message::NexthopGone(id) => guards.nexthops.gone(id, &()),
-            Message::Neighbour(entry) => {
-                guards
-                    .neighbours
-                    .there(dumped, &(entry.ifindex, entry.address), &())
-            }
-            Message::NeighbourGone(ifindex, address) if !dumped => {
-                guards.neighbours.gone(&(*ifindex, *address), &())
-            }
             _ => true,
         }
     }
@@ -448,12 +502,22 @@ impl Session {
         if let Some(interfaces) = self.publishable() {
             outputs.interfaces.send_replace(interfaces);
         }
-        let Found { routes, dataplane } = std::mem::take(&mut self.found);
+        let neighbours4 = std::mem::take(&mut self.v4.neighbours).into_iter();
+        let neighbours6 = std::mem::take(&mut self.v6.neighbours).into_iter();
+        let dataplane: Vec<DataplaneEvent> = neighbours4
+            .map(DataplaneEvent::Neighbour4)
+            .chain(neighbours6.map(DataplaneEvent::Neighbour6))
+            .collect();
         // Neighbours first: the fast path waits for them, the RIB has work.
         if !dataplane.is_empty() && outputs.dataplane.send(dataplane).await.is_err() {
             return false;
         }
-        routes.is_empty() || outputs.routes.send(routes).await.is_ok()
+        let routes = std::mem::take(&mut self.v4.routes);
+        if !routes.is_empty() && outputs.routes4.send(routes).await.is_err() {
+            return false;
+        }
+        let routes = std::mem::take(&mut self.v6.routes);
+        routes.is_empty() || outputs.routes6.send(routes).await.is_ok()
     }
 
     fn publishable(&mut self) -> Option<Arc<Interfaces>> {

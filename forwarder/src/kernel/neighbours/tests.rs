@@ -1,7 +1,7 @@
 use super::super::testing::{DEADLINE, ifindex, in_namespace, run, try_run, veth_pair};
 use super::*;
 
-const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
 
 fn entry() -> String {
     run("ip -d neigh show 192.0.2.9 dev v0")

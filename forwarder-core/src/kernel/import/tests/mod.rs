@@ -11,11 +11,16 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{ImportOp, KernelTable, Ours};
+use super::Ours;
 use crate::config::Distances;
-use crate::kernel::event::{KernelNexthops, KernelRoute, NexthopObject, RouteEvent};
+use crate::kernel::event::{KernelNexthops, KernelRoute, NexthopObject};
 use crate::net::{Ifindex, Ipv4, TableId};
 use crate::route::{Candidate, Distance, Nexthop, RouteType, Source};
+
+/// Told in IPv4, whose kernel drops the most without a word.
+type KernelTable = super::KernelTable<Ipv4>;
+type ImportOp = super::ImportOp<Ipv4>;
+type RouteEvent = crate::kernel::event::RouteEvent<Ipv4>;
 
 const MAIN: TableId = TableId::MAIN;
 const LOCAL: TableId = TableId::LOCAL;

@@ -7,9 +7,13 @@ use std::sync::Arc;
 
 use forwarder_core::net::Ifindex;
 use forwarder_core::route::RouteType;
+use ipnet::Ipv4Net;
 
 use super::super::testing::{ifindex, in_namespace, run, veth_pair};
 use super::*;
+
+type ExportOp = forwarder_core::kernel::export::ExportOp<Ipv4>;
+type ExportRoute = forwarder_core::kernel::export::ExportRoute<Ipv4>;
 
 const OURS: Identity = Identity {
     protocol: 210,

@@ -9,7 +9,7 @@ use forwarder_core::config::Distances;
 use forwarder_core::kernel::event::RouteEvent;
 use forwarder_core::kernel::export::{Exporter, Installed};
 use forwarder_core::kernel::import::{ImportOp, KernelTable, Ours};
-use forwarder_core::net::Ifindex;
+use forwarder_core::net::{Ifindex, Ipv4};
 use forwarder_core::route::{Candidate, Distance, RouteType, Source};
 use forwarder_core::time;
 use tokio::sync::{mpsc, watch};
@@ -17,15 +17,17 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::super::monitor::{CHANNEL_DEPTH, Monitor, MonitorConfig, MonitorOutputs};
-use super::super::super::testing::{DEADLINE, ifindex, in_namespace, ip_batch, run, veth_pair};
+use super::super::super::testing::{
+    DEADLINE, ifindex, in_namespace, ip_batch, run, unwatched, veth_pair,
+};
 use super::*;
 
 /// The loop, and what turns it.
 struct Loop {
-    table: KernelTable,
-    exporter: Exporter,
+    table: KernelTable<Ipv4>,
+    exporter: Exporter<Ipv4>,
     writer: KernelWriter,
-    events: mpsc::Receiver<Vec<RouteEvent>>,
+    events: mpsc::Receiver<Vec<RouteEvent<Ipv4>>>,
     start: Instant,
     v0: Ifindex,
     requests: usize,
@@ -40,7 +42,8 @@ impl Loop {
         let (dataplane, _dataplane) = mpsc::channel(CHANNEL_DEPTH);
         let (interfaces, _) = watch::channel(Arc::default());
         let outputs = MonitorOutputs {
-            routes,
+            routes4: routes,
+            routes6: unwatched(),
             dataplane,
             interfaces,
         };
@@ -90,7 +93,7 @@ impl Loop {
             .set_desired(prefix(destination), route.as_ref());
     }
 
-    fn hear(&mut self, batch: Vec<RouteEvent>) {
+    fn hear(&mut self, batch: Vec<RouteEvent<Ipv4>>) {
         let mut ops = Vec::new();
         for event in batch {
             if event == RouteEvent::DumpEnd {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forwarder_core::kernel::event::RouteEvent;
 use forwarder_core::kernel::export::{ExportOp, ExportRoute};
-use forwarder_core::net::TableId;
+use forwarder_core::net::{Ipv4, TableId};
 use forwarder_core::route::{Nexthop, RouteType};
 use ipnet::Ipv4Net;
 use nix::sched::CloneFlags;
@@ -14,14 +14,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::super::super::export::{Identity, KernelWriter};
-use super::super::super::testing::{DEADLINE, ifindex, in_namespace, ip_batch, run, veth_pair};
+use super::super::super::testing::{
+    DEADLINE, ifindex, in_namespace, ip_batch, run, unwatched, veth_pair,
+};
 use super::super::{CHANNEL_DEPTH, Monitor, MonitorConfig, MonitorOutputs};
 use super::{Model, World};
 
 /// Runs a monitor's session until that many dumps of routes are complete.
 async fn listen(
     monitor: &mut Monitor,
-    routes: &mut mpsc::Receiver<Vec<RouteEvent>>,
+    routes: &mut mpsc::Receiver<Vec<RouteEvent<Ipv4>>>,
     model: &mut Model,
     dumps: usize,
 ) {
@@ -46,7 +48,8 @@ fn a_new_socket_starts_over_and_believes_the_kernel() {
         let (dataplane, _dataplane) = mpsc::channel(CHANNEL_DEPTH);
         let (interfaces, seen) = watch::channel(Arc::default());
         let outputs = MonitorOutputs {
-            routes: routes_out,
+            routes4: routes_out,
+            routes6: unwatched(),
             dataplane,
             interfaces,
         };
@@ -158,7 +161,7 @@ async fn latencies(world: &mut World, count: u32) -> Vec<Duration> {
             };
             let mut writer = KernelWriter::open(identity).unwrap();
             for n in wait {
-                let route = ExportRoute {
+                let route = ExportRoute::<Ipv4> {
                     prefix: Ipv4Net::from(Ipv4Addr::from(0xac10_0000 + n)),
                     kind: RouteType::Unicast,
                     nexthops: vec![Nexthop::via(Ipv4Addr::new(192, 0, 2, 9), v0)],

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use forwarder_core::interface::Interface;
-use forwarder_core::kernel::event::{KernelNexthops, KernelRoute, Neighbour, NexthopObject};
+use forwarder_core::kernel::event::{
+    KernelNexthops, KernelRoute, Neighbour, NeighbourEvent, NexthopObject,
+};
 use forwarder_core::net::{Ifindex, Ipv4, TableId};
 use ipnet::Ipv4Net;
 use tokio::time::Instant;
 
-use super::super::testing::{DEADLINE, run};
+use super::super::testing::{DEADLINE, run, unwatched};
 use super::*;
 
 /// Conditions that no event announces are looked at this often.
@@ -50,7 +52,7 @@ fn add(routes: &mut Routes, route: KernelRoute<Ipv4>, first: bool) {
 }
 
 impl Model {
-    fn route_event(&mut self, event: RouteEvent) {
+    fn route_event(&mut self, event: RouteEvent<Ipv4>) {
         match event {
             RouteEvent::Added { route, replaced } => {
                 if let Some((named, _)) = &mut self.named {
@@ -99,24 +101,27 @@ impl Model {
     }
 
     fn dataplane_event(&mut self, event: &DataplaneEvent) {
+        let DataplaneEvent::Neighbour4(event) = event else {
+            assert!(matches!(event, DataplaneEvent::Neighbour6(_)));
+            return;
+        };
         match *event {
-            DataplaneEvent::Neighbour(entry) => {
+            NeighbourEvent::Set(entry) => {
                 let key = (entry.ifindex, entry.address);
                 self.neighbours.insert(key, entry);
                 if let Some(named) = &mut self.named_neighbours {
                     named.insert(key);
                 }
             }
-            DataplaneEvent::NeighbourGone { ifindex, address } => {
+            NeighbourEvent::Gone { ifindex, address } => {
                 self.neighbours.remove(&(ifindex, address));
             }
-            DataplaneEvent::NeighbourDumpStart => self.named_neighbours = Some(Default::default()),
-            DataplaneEvent::NeighbourDumpEnd => {
+            NeighbourEvent::DumpStart => self.named_neighbours = Some(Default::default()),
+            NeighbourEvent::DumpEnd => {
                 let named = self.named_neighbours.take().expect("a dump that began");
                 self.neighbours.retain(|key, _| named.contains(key));
                 self.neighbour_dumps += 1;
             }
-            DataplaneEvent::Constraints(_) => panic!("not the monitor's"),
         }
     }
 
@@ -136,7 +141,7 @@ impl Model {
 /// A running monitor and what it has said.
 struct World {
     model: Model,
-    routes: mpsc::Receiver<Vec<RouteEvent>>,
+    routes: mpsc::Receiver<Vec<RouteEvent<Ipv4>>>,
     dataplane: mpsc::Receiver<Vec<DataplaneEvent>>,
     interfaces: watch::Receiver<Arc<Interfaces>>,
     counters: Arc<MonitorCounters>,
@@ -149,7 +154,8 @@ impl World {
         let (dataplane_out, dataplane) = mpsc::channel(CHANNEL_DEPTH);
         let (interfaces_out, interfaces) = watch::channel(Arc::default());
         let outputs = MonitorOutputs {
-            routes: routes_out,
+            routes4: routes_out,
+            routes6: unwatched(),
             dataplane: dataplane_out,
             interfaces: interfaces_out,
         };
