@@ -14,6 +14,7 @@ compile_error!("the `user` feature is for the daemon; the BPF build must not ena
 pub mod abi;
 pub mod bench;
 pub mod checksum;
+pub mod flow;
 pub mod reason;
 pub mod trie;
 

@@ -46,8 +46,8 @@ reasons! {
 
     /// ARP.
     Arp = 1, "arp", Up;
-    /// IPv6: forwarded by the kernel.
-    Ipv6 = 2, "ipv6", Up;
+    /// IPv6 hop-by-hop options, jumbograms among them: the kernel processes them.
+    HopByHop = 2, "hop-by-hop", Up;
     /// A VLAN-tagged frame: its sub-interface is the kernel's.
     Vlan = 3, "vlan", Up;
     /// Any other protocol: LLDP, MPLS, PPPoE.
@@ -56,7 +56,7 @@ reasons! {
     NotOurMac = 5, "not-our-mac", Up;
     /// IPv4 header with options: the kernel processes them.
     IpOptions = 6, "ip-options", Up;
-    /// Link-local address: never forwarded (RFC 3927 §2.7).
+    /// Link-local address: never forwarded (RFC 3927 §2.7, RFC 4291 §2.5.6).
     LinkLocal = 7, "link-local", Up;
     /// For an address of this router.
     ForUs = 8, "for-us", Up;
@@ -100,17 +100,18 @@ reasons! {
     /// The program runs on a port that the daemon does not know.
     UnknownPort = 27, "unknown-port", Up;
 
-    /// Shorter than an Ethernet and an IPv4 header.
+    /// Shorter than an Ethernet and an IP header.
     Truncated = 28, "truncated", Dropped;
-    /// IP version is not 4 in an IPv4 frame.
+    /// The IP version is not the one that the Ethernet header says.
     BadVersion = 29, "bad-version", Dropped;
     /// Header length below 5 words or beyond the packet.
     BadHeaderLength = 30, "bad-header-length", Dropped;
-    /// Total length below the header or beyond the frame.
+    /// The IP length is below the header's or beyond the frame.
     BadTotalLength = 31, "bad-total-length", Dropped;
     /// The header checksum is wrong.
     BadChecksum = 32, "bad-checksum", Dropped;
-    /// Source address no host may use: 0/8, 127/8, multicast, broadcast, class E.
+    /// Source address no host may use: 0/8, 127/8, multicast, broadcast, class E;
+    /// ::, ::1, ff00::/8, mapped IPv4.
     MartianSource = 33, "martian-source", Dropped;
     /// Source address is one of this router's own.
     OwnSource = 34, "own-source", Dropped;
@@ -158,7 +159,7 @@ impl Reason {
             Reason::Unreachable => Some(PuntClass::Unreachable),
             Reason::Unresolved => Some(PuntClass::Unresolved),
             Reason::MtuExceeded => Some(PuntClass::Mtu),
-            Reason::IpOptions => Some(PuntClass::Options),
+            Reason::IpOptions | Reason::HopByHop => Some(PuntClass::Options),
             Reason::RedirectDue => Some(PuntClass::Redirect),
             Reason::LinkLocal => Some(PuntClass::LinkLocal),
             // What the kernel forwards in our stead is not protected against:

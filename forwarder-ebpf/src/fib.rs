@@ -1,10 +1,19 @@
-//! Looks destinations up: prefix → next-hop id → word.
+//! Looks addresses up: prefix → next-hop id → word.
 //!
-//! The one place that knows the engine. Called by `forward`.
+//! The one place that knows the engines with tables of our own. Called by
+//! `forward` and `packet`.
+
+use core::hint::black_box;
 
 use aya_ebpf::maps::lpm_trie::Key;
-use forwarder_common::abi::{Adjacency, OWN_FILTER_WORDS, engine, own_hash};
-use forwarder_common::trie::{NO_ROUTE, Rows, lookup4};
+use forwarder_common::abi::{
+    Adjacency, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS, OWN_FILTER_WORDS, engine, own_fold,
+    own_hash,
+};
+use forwarder_common::flow::FlowHash;
+use forwarder_common::trie::{self, NO_ROUTE, Row, Rows};
+
+use aya_ebpf::maps::Array;
 
 use crate::maps;
 
@@ -13,41 +22,117 @@ use crate::maps;
 #[unsafe(no_mangle)]
 static ENGINE: u32 = engine::LPM_TRIE;
 
-/// The next-hop word of the longest match; `None` = no route.
+/// Likewise: the seed of the flow hash.
+#[unsafe(no_mangle)]
+static SEED: u32 = 0;
+
+/// One of [`engine`].
 #[inline(always)]
-pub fn lookup(destination_be: u32) -> Option<u32> {
-    let id = nexthop_id(destination_be)?;
-    // An id out of range cannot be: the daemon allocates below the map's size.
-    // Were it so, the packet goes up as one without a route.
+pub fn engine() -> u32 {
+    // SAFETY: a constant; volatile because the loader sets another value than
+    // the one that LLVM sees.
+    unsafe { core::ptr::read_volatile(&raw const ENGINE) }
+}
+
+/// The seed of this router's flow hash.
+#[inline(always)]
+pub fn seed() -> u32 {
+    // SAFETY: as in `engine`.
+    unsafe { core::ptr::read_volatile(&raw const SEED) }
+}
+
+/// Next-hop id and word of an IPv4 address's longest match; `None` = no route.
+#[inline(always)]
+pub fn lookup4(address_be: u32) -> Option<(u32, u32)> {
+    let id = if engine() == engine::MULTIBIT {
+        trie::lookup4(&MappedRows(&maps::ROWS4), u32::from_be(address_be))?
+    } else {
+        *maps::ROUTES4.get(Key::new(32, address_be))?
+    };
+    Some((id, nexthop(id)?))
+}
+
+/// That of an IPv6 address.
+#[inline(always)]
+pub fn lookup6(address_be: &[u32; 4]) -> Option<(u32, u32)> {
+    let [a, b, c, d] = *address_be;
+    let id = if engine() == engine::MULTIBIT {
+        let words = [
+            u32::from_be(a),
+            u32::from_be(b),
+            u32::from_be(c),
+            u32::from_be(d),
+        ];
+        trie::lookup6(&MappedRows(&maps::ROWS6), words)?
+    } else {
+        *maps::ROUTES6.get(Key::new(128, *address_be))?
+    };
+    Some((id, nexthop(id)?))
+}
+
+/// The word of a next-hop id. One out of range cannot be: the daemon allocates
+/// below the map's size. Were it so, the packet goes up as one without a route.
+#[inline(always)]
+pub fn nexthop(id: u32) -> Option<u32> {
     let word = maps::NEXTHOP.get_ptr(id)?;
     // SAFETY: a map value; volatile because the daemon stores it at any time.
     Some(unsafe { core::ptr::read_volatile(word) })
 }
 
-#[inline(always)]
-fn nexthop_id(destination_be: u32) -> Option<u32> {
-    // SAFETY: a constant; volatile because the loader sets another value than
-    // the one that LLVM sees.
-    if unsafe { core::ptr::read_volatile(&raw const ENGINE) } == engine::MULTIBIT {
-        lookup4(&MappedRows, u32::from_be(destination_be))
-    } else {
-        maps::ROUTES4.get(Key::new(32, destination_be)).copied()
-    }
-}
-
-/// The rows of the trie in map `ROWS4`.
-struct MappedRows;
+/// The rows of a trie.
+struct MappedRows(&'static Array<Row>);
 
 impl Rows for MappedRows {
     #[inline(always)]
     fn word(&self, row: u32, column: u32) -> u32 {
-        let Some(row) = maps::ROWS4.get_ptr(row) else {
+        let Some(row) = self.0.get_ptr(row) else {
             return NO_ROUTE;
         };
         let row = row as *const u32;
         // SAFETY: a row has a word for each value of a byte; volatile because
         // the daemon stores it at any time.
         unsafe { core::ptr::read_volatile(row.add((column & 0xff) as usize)) }
+    }
+}
+
+/// The next-hop id that a flow's packets take of a group.
+#[inline(always)]
+pub fn member(slot: u32, flow: FlowHash) -> Option<u32> {
+    let buckets = maps::GROUP.get_ptr(slot)? as *const u32;
+    // Hidden from LLVM, which would drop the mask that the verifier wants.
+    let bucket = black_box(flow.bucket(GROUP_BUCKETS)) & (GROUP_BUCKETS - 1);
+    // SAFETY: masked to the length of the value.
+    Some(unsafe { core::ptr::read_volatile(buckets.add(bucket)) })
+}
+
+/// Whether a group leaves by an interface; `None` where it has more of them
+/// than are listed.
+#[inline(always)]
+pub fn group_leaves_by(slot: u32, ifindex: u32) -> Option<bool> {
+    let links = maps::GROUP_LINKS.get(slot)?;
+    let mut link = 0;
+    while link < GROUP_LINKS {
+        if links[link] == ifindex {
+            return Some(true);
+        }
+        if links[link] == 0 {
+            return Some(false);
+        }
+        link += 1;
+    }
+    None
+}
+
+/// Counts a packet of a route that is counted by itself.
+#[inline(always)]
+pub fn count_route(id: u32, bytes: u32) {
+    let Some(counter) = maps::ROUTE_COUNTERS.get_ptr_mut(id.wrapping_sub(FIRST_COUNTED)) else {
+        return;
+    };
+    // SAFETY: a per-CPU value; XDP programs do not preempt one another on it.
+    unsafe {
+        (*counter).packets += 1;
+        (*counter).bytes += u64::from(bytes);
     }
 }
 
@@ -63,14 +148,26 @@ pub fn adjacency(slot: u32) -> Option<&'static mut Adjacency> {
 /// Whether the address is one of our own: a one-hash filter in front of the
 /// exact set, since nearly every source is not.
 #[inline(always)]
-pub fn is_own(address_be: u32) -> bool {
+pub fn is_own4(address_be: u32) -> bool {
+    // SAFETY: aya marks lookups unsafe because of concurrent updates; the value
+    // is not read.
+    may_be_own(address_be) && unsafe { maps::OWN4.get(address_be) }.is_some()
+}
+
+/// Likewise for IPv6.
+#[inline(always)]
+pub fn is_own6(address_be: &[u32; 4]) -> bool {
+    // SAFETY: as above.
+    may_be_own(own_fold(*address_be)) && unsafe { maps::OWN6.get(address_be) }.is_some()
+}
+
+#[inline(always)]
+fn may_be_own(word: u32) -> bool {
     let Some(filter) = maps::OWN_FILTER.get(0) else {
         return false;
     };
-    let (word, bit) = own_hash(address_be);
+    let (word, bit) = own_hash(word);
     // SAFETY: `own_hash` masks the index to OWN_FILTER_WORDS.
     let word = unsafe { *filter.words.get_unchecked(word & (OWN_FILTER_WORDS - 1)) };
-    // SAFETY: aya marks lookups unsafe because of concurrent updates; the value
-    // is not read.
-    word & (1 << bit) != 0 && unsafe { maps::OWN4.get(address_be) }.is_some()
+    word & (1 << bit) != 0
 }

@@ -7,14 +7,15 @@ use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::maps::DevMap;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{
-    Adjacency, CounterRow, FlowKey, NexthopKind, PORT_SEND_REDIRECTS, PORT_SLOTS, Port,
+    Adjacency, CounterRow, FlowKey, KIND_COUNTED, NexthopKind, PORT_SLOTS, Port, engine,
     nexthop_kind, nexthop_slot,
 };
 use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::EthHdr;
 
-use crate::parse::{self, Packet};
-use crate::{fib, maps, rewrite, verdict};
+use crate::packet::{self, Carries, Ipv4Packet, Ipv6Packet, Packet};
+use crate::reverse_path::{self, ReversePath};
+use crate::{fib, kernel, maps, rewrite, verdict};
 
 /// A packet's whole way. `FRAGS` says which program this is; `tx` is its DEVMAP.
 #[inline(always)]
@@ -42,49 +43,24 @@ fn decide<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
         return XDP_PASS;
     };
     if !known {
-        return verdict::up(
-            row,
-            Reason::UnknownPort as u32,
-            parse::frame_len::<FRAGS>(ctx),
-        );
+        let bytes = packet::frame_len::<FRAGS>(ctx);
+        return verdict::up(row, Reason::UnknownPort as u32, bytes);
     }
-    if let Err(reason) = parse::link_layer(ctx, port) {
-        return not_ours::<FRAGS>(ctx, row, reason);
-    }
-    if port.up_reason4 != 0 {
-        return verdict::up(
-            row,
-            u32::from(port.up_reason4),
-            parse::frame_len::<FRAGS>(ctx),
-        );
-    }
-    let packet = match parse::ipv4::<FRAGS>(ctx) {
-        Ok(packet) => packet,
-        Err(reason) => {
-            return verdict::dropped(row, reason as u32, parse::frame_len::<FRAGS>(ctx));
+    match packet::link_layer(ctx, port) {
+        Ok(Carries::Ipv4) => {
+            ip::<Ipv4Packet, FRAGS>(ctx, tx, port, row, u32::from(port.up_reason4))
         }
-    };
-    if parse::is_martian(packet.source_be) {
-        return verdict::dropped(row, Reason::MartianSource as u32, packet.frame_len);
+        Ok(Carries::Ipv6) => {
+            ip::<Ipv6Packet, FRAGS>(ctx, tx, port, row, u32::from(port.up_reason6))
+        }
+        Err(reason) => not_ours::<FRAGS>(ctx, row, reason),
     }
-    if fib::is_own(packet.source_be) {
-        return verdict::dropped(row, Reason::OwnSource as u32, packet.frame_len);
-    }
-    if packet.options {
-        let (reason, class) = (Reason::IpOptions, PuntClass::Options);
-        return verdict::up_limited(row, reason, class, packet.frame_len);
-    }
-    if parse::is_link_local(packet.source_be) {
-        let (reason, class) = (Reason::LinkLocal, PuntClass::LinkLocal);
-        return verdict::up_limited(row, reason, class, packet.frame_len);
-    }
-    route(ctx, tx, port, row, &packet)
 }
 
 /// ARP, other protocols and other MACs go up, runts are dropped.
 #[inline(always)]
 fn not_ours<const FRAGS: bool>(ctx: &XdpContext, row: &mut CounterRow, reason: Reason) -> u32 {
-    let bytes = parse::frame_len::<FRAGS>(ctx);
+    let bytes = packet::frame_len::<FRAGS>(ctx);
     match reason {
         Reason::Truncated => verdict::dropped(row, reason as u32, bytes),
         Reason::Arp | Reason::NotOurMac => verdict::up_limited(row, reason, PuntClass::Link, bytes),
@@ -92,122 +68,195 @@ fn not_ours<const FRAGS: bool>(ctx: &XdpContext, row: &mut CounterRow, reason: R
     }
 }
 
+/// A packet of one family, from its header on.
+#[inline(always)]
+fn ip<P: Packet, const FRAGS: bool>(
+    ctx: &XdpContext,
+    tx: &DevMap,
+    port: &Port,
+    row: &mut CounterRow,
+    up_reason: u32,
+) -> u32 {
+    if up_reason != 0 {
+        return verdict::up(row, up_reason, packet::frame_len::<FRAGS>(ctx));
+    }
+    let packet = match P::read::<FRAGS>(ctx) {
+        Ok(packet) => packet,
+        Err(reason) => {
+            let bytes = packet::frame_len::<FRAGS>(ctx);
+            return verdict::dropped(row, reason as u32, bytes);
+        }
+    };
+    if packet.is_martian() {
+        return verdict::dropped(row, Reason::MartianSource as u32, packet.frame_len());
+    }
+    if packet.is_own_source() {
+        return verdict::dropped(row, Reason::OwnSource as u32, packet.frame_len());
+    }
+    if let Some((reason, class)) = packet.kernel_only() {
+        return verdict::up_limited(row, reason, class, packet.frame_len());
+    }
+    if fib::engine() == engine::KERNEL {
+        return kernel::route(ctx, tx, port, row, &packet);
+    }
+    route(ctx, tx, port, row, &packet)
+}
+
 /// By what the route says, the TTL in its place: a packet for ourselves may
 /// have any.
 #[inline(always)]
-fn route(ctx: &XdpContext, tx: &DevMap, port: &Port, row: &mut CounterRow, packet: &Packet) -> u32 {
+fn route<P: Packet>(
+    ctx: &XdpContext,
+    tx: &DevMap,
+    port: &Port,
+    row: &mut CounterRow,
+    packet: &P,
+) -> u32 {
     const ADJACENCY: u32 = NexthopKind::Adjacency as u32;
-    const DROP: u32 = NexthopKind::Drop as u32;
+
+    let Some((id, mut word)) = packet.route() else {
+        return missed(port, row, packet);
+    };
+    // The one kind that most packets meet is asked for first.
+    if nexthop_kind(word) != ADJACENCY {
+        word = follow(ctx, packet, id, word);
+    }
+    if nexthop_kind(word) != ADJACENCY {
+        return not_forwarded(port, row, packet, word);
+    }
+    if packet.ttl() <= 1 {
+        let (reason, class) = (Reason::TtlExpired, PuntClass::Ttl);
+        return verdict::up_limited(row, reason, class, packet.frame_len());
+    }
+    match reverse_path::check(port, packet) {
+        ReversePath::Right => {}
+        ReversePath::Wrong => {
+            return verdict::dropped(row, Reason::ReversePath as u32, packet.frame_len());
+        }
+        ReversePath::KernelsToSay(reason) => {
+            return verdict::up(row, reason, packet.frame_len());
+        }
+    }
+    match fib::adjacency(nexthop_slot(word)) {
+        Some(adjacency) => {
+            // Also where it goes up after all: it is the neighbour that is wanted.
+            mark_used(adjacency);
+            transmit(ctx, tx, port, row, packet, adjacency)
+        }
+        None => unresolved(port, row, packet),
+    }
+}
+
+/// Counts what is counted by itself, and picks one of a group.
+#[inline(always)]
+fn follow<P: Packet>(ctx: &XdpContext, packet: &P, id: u32, mut word: u32) -> u32 {
+    if nexthop_kind(word) & KIND_COUNTED != 0 {
+        fib::count_route(id, packet.frame_len());
+        word &= !(KIND_COUNTED << 28);
+    }
+    if nexthop_kind(word) == NexthopKind::Group as u32 {
+        let flow = packet.flow(ctx, fib::seed());
+        let chosen = fib::member(nexthop_slot(word), flow).and_then(fib::nexthop);
+        // A group freed under a late reader: as an id that is freed.
+        word = chosen.unwrap_or(0);
+    }
+    word
+}
+
+/// A word other than an adjacency: up or dropped as it says.
+#[inline(always)]
+fn not_forwarded<P: Packet>(port: &Port, row: &mut CounterRow, packet: &P, word: u32) -> u32 {
     const FOR_US: u32 = Reason::ForUs as u32;
     const NOT_UNICAST: u32 = Reason::NotUnicast as u32;
     const LINK_LOCAL: u32 = Reason::LinkLocal as u32;
 
-    let Some(word) = fib::lookup(packet.destination_be) else {
-        return missed(port, row, packet);
-    };
     let (kind, slot) = (nexthop_kind(word), nexthop_slot(word));
-    if kind == ADJACENCY {
-        if packet.ttl <= 1 {
-            return verdict::up_limited(row, Reason::TtlExpired, PuntClass::Ttl, packet.frame_len);
-        }
-        if let Some(adjacency) = fib::adjacency(slot) {
-            return transmit(ctx, tx, port, row, packet, adjacency);
-        }
-        return unresolved(port, row, packet);
-    }
     if kind == NexthopKind::Up as u32 {
         let (reason, class) = match slot {
             FOR_US => (Reason::ForUs, PuntClass::Own),
             NOT_UNICAST => (Reason::NotUnicast, PuntClass::Link),
             LINK_LOCAL => (Reason::LinkLocal, PuntClass::LinkLocal),
-            _ if packet.ttl <= 1 => (Reason::TtlExpired, PuntClass::Ttl),
+            _ if packet.ttl() <= 1 => (Reason::TtlExpired, PuntClass::Ttl),
             slot if slot == Reason::Unreachable as u32 => {
                 (Reason::Unreachable, PuntClass::Unreachable)
             }
             // The kernel forwards these in our stead: no limit.
-            slot => return verdict::up(row, slot, packet.frame_len),
+            slot => return verdict::up(row, slot, packet.frame_len()),
         };
-        return verdict::up_limited(row, reason, class, packet.frame_len);
+        return verdict::up_limited(row, reason, class, packet.frame_len());
     }
-    if packet.ttl <= 1 {
-        return verdict::up_limited(row, Reason::TtlExpired, PuntClass::Ttl, packet.frame_len);
+    if packet.ttl() <= 1 {
+        let (reason, class) = (Reason::TtlExpired, PuntClass::Ttl);
+        return verdict::up_limited(row, reason, class, packet.frame_len());
     }
-    if kind == DROP {
-        return verdict::dropped(row, slot, packet.frame_len);
+    if kind == NexthopKind::Drop as u32 {
+        return verdict::dropped(row, slot, packet.frame_len());
     }
     unresolved(port, row, packet)
 }
 
 /// No route: up, for the kernel's Destination Unreachable, and a miss event.
 #[inline(always)]
-fn missed(port: &Port, row: &mut CounterRow, packet: &Packet) -> u32 {
-    let (reason, class) = if packet.ttl <= 1 {
+pub fn missed<P: Packet>(port: &Port, row: &mut CounterRow, packet: &P) -> u32 {
+    let (reason, class) = if packet.ttl() <= 1 {
         (Reason::TtlExpired, PuntClass::Ttl)
     } else {
-        verdict::event(
-            Reason::NoRoute as u32,
-            port.ifindex,
-            packet.source_be,
-            packet.destination_be,
-        );
+        verdict::event(Reason::NoRoute, port.ifindex, packet);
         (Reason::NoRoute, PuntClass::NoRoute)
     };
-    verdict::up_limited(row, reason, class, packet.frame_len)
+    verdict::up_limited(row, reason, class, packet.frame_len())
 }
 
 /// The kernel resolves the neighbour; the daemon then fills the adjacency.
 #[inline(always)]
-fn unresolved(port: &Port, row: &mut CounterRow, packet: &Packet) -> u32 {
+pub fn unresolved<P: Packet>(port: &Port, row: &mut CounterRow, packet: &P) -> u32 {
     let reason = Reason::Unresolved;
-    verdict::event(
-        reason as u32,
-        port.ifindex,
-        packet.source_be,
-        packet.destination_be,
-    );
-    verdict::up_limited(row, reason, PuntClass::Unresolved, packet.frame_len)
+    verdict::event(reason, port.ifindex, packet);
+    verdict::up_limited(row, reason, PuntClass::Unresolved, packet.frame_len())
 }
 
 /// To a resolved next hop.
 #[inline(always)]
-fn transmit(
+pub fn transmit<P: Packet>(
     ctx: &XdpContext,
     tx: &DevMap,
     port: &Port,
     row: &mut CounterRow,
-    packet: &Packet,
-    adjacency: &mut Adjacency,
+    packet: &P,
+    adjacency: &Adjacency,
 ) -> u32 {
+    let (frame_len, ip_len) = (packet.frame_len(), packet.ip_len());
     // Both counts: a frame coalesced by the receiver (GRO, in generic mode) is
     // longer than what its header says, and must be segmented by the kernel.
-    let payload = packet.frame_len - EthHdr::LEN as u32;
-    if packet.total_len > adjacency.mtu || payload > adjacency.mtu {
-        return verdict::up_limited(row, Reason::MtuExceeded, PuntClass::Mtu, packet.frame_len);
+    let payload = frame_len - EthHdr::LEN as u32;
+    if ip_len > adjacency.mtu || payload > adjacency.mtu {
+        let (reason, class) = (Reason::MtuExceeded, PuntClass::Mtu);
+        return verdict::up_limited(row, reason, class, frame_len);
     }
     if adjacency.ifindex == port.ifindex && redirect_due(port, packet) {
         let (reason, class) = (Reason::RedirectDue, PuntClass::Redirect);
-        return verdict::up_limited(row, reason, class, packet.frame_len);
+        return verdict::up_limited(row, reason, class, frame_len);
     }
     // Asked first: nothing is written before the redirect has been accepted.
     let Ok(action) = tx.redirect(adjacency.port, u64::from(XDP_PASS)) else {
-        return verdict::up(row, Reason::EgressCannotRedirect as u32, packet.frame_len);
+        let reason = Reason::EgressCannotRedirect as u32;
+        return verdict::up(row, reason, frame_len);
     };
-    if payload > packet.total_len && packet.frame_len > rewrite::MINIMUM_FRAME {
-        let wanted = packet.total_len + EthHdr::LEN as u32;
+    if payload > ip_len && frame_len > rewrite::MINIMUM_FRAME {
+        let wanted = ip_len + EthHdr::LEN as u32;
         let wanted = if wanted < rewrite::MINIMUM_FRAME {
             rewrite::MINIMUM_FRAME
         } else {
             wanted
         };
-        if !rewrite::trim(ctx, packet.frame_len - wanted) {
-            return verdict::up(row, Reason::Trailer as u32, packet.frame_len);
+        if !rewrite::trim(ctx, frame_len - wanted) {
+            return verdict::up(row, Reason::Trailer as u32, frame_len);
         }
     }
-    if !rewrite::forward_to(ctx, adjacency) {
-        return verdict::dropped(row, Reason::Truncated as u32, packet.frame_len);
+    if !rewrite::forward_to::<P>(ctx, adjacency) {
+        return verdict::dropped(row, Reason::Truncated as u32, frame_len);
     }
-    mark_used(adjacency);
-    verdict::forwarded(row, packet.frame_len);
+    verdict::forwarded(row, frame_len);
     action
 }
 
@@ -226,13 +275,14 @@ fn mark_used(adjacency: &mut Adjacency) {
 /// up, so that the kernel may send its ICMP redirect (RFC 1812 §5.2.7.2). The
 /// source must be on that link: then it is the one that can act on it.
 #[inline(never)]
-fn redirect_due(port: &Port, packet: &Packet) -> bool {
-    if port.flags & PORT_SEND_REDIRECTS == 0 || !is_on_link(port, packet.source_be) {
+fn redirect_due<P: Packet>(port: &Port, packet: &P) -> bool {
+    if !P::redirects(port) || !is_on_link(port, packet) {
         return false;
     }
+    let (source_be, destination_be) = packet.addresses();
     let key = FlowKey {
-        source_be: [packet.source_be, 0, 0, 0],
-        destination_be: [packet.destination_be, 0, 0, 0],
+        source_be,
+        destination_be,
     };
     // SAFETY: no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
@@ -248,11 +298,15 @@ fn redirect_due(port: &Port, packet: &Packet) -> bool {
 
 /// Whether the way back to the source leaves by this very port.
 #[inline(always)]
-fn is_on_link(port: &Port, source_be: u32) -> bool {
-    let Some(word) = fib::lookup(source_be) else {
+fn is_on_link<P: Packet>(port: &Port, packet: &P) -> bool {
+    // The kernel's engine has no words; it sends its redirects by itself.
+    if fib::engine() == engine::KERNEL {
+        return true;
+    }
+    let Some((_, word)) = packet.route_back() else {
         return false;
     };
-    let (kind, slot) = (nexthop_kind(word), nexthop_slot(word));
+    let (kind, slot) = (nexthop_kind(word) & !KIND_COUNTED, nexthop_slot(word));
     if kind == NexthopKind::Resolve as u32 {
         return slot == port.number;
     }

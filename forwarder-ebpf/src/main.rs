@@ -1,8 +1,9 @@
 //! The XDP program of the forwarder.
 //!
-//! A packet's way, top to bottom: [`parse`] reads the headers and checks them,
-//! [`fib`] looks the destination up, [`forward`] decides, [`rewrite`] changes
-//! the frame once the redirect has been accepted, and [`verdict`] counts it
+//! A packet's way, top to bottom: [`packet`] reads the headers and checks them,
+//! [`fib`] (or [`kernel`]) looks the destination up, [`forward`] decides,
+//! [`reverse_path`] where the port wants it, [`rewrite`] changes the frame once
+//! the redirect has been accepted, and [`verdict`] counts it
 //! under exactly one reason. [`transmit`] counts what the egress device loses
 //! after that. The rows of the decision table are in `docs/packet-path.md`.
 //!
@@ -14,9 +15,13 @@ mod fib;
 #[cfg(target_arch = "bpf")]
 mod forward;
 #[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
-mod parse;
+mod packet;
+#[cfg(target_arch = "bpf")]
+mod reverse_path;
 #[cfg(target_arch = "bpf")]
 mod rewrite;
 #[cfg(target_arch = "bpf")]

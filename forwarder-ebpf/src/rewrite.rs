@@ -7,11 +7,9 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_xdp_adjust_tail;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::Adjacency;
-use forwarder_common::checksum;
 use network_types::eth::EthHdr;
-use network_types::ip::Ipv4Hdr;
 
-use crate::parse::{header, word};
+use crate::packet::{Packet, header};
 
 /// Bytes an Ethernet frame is padded to, without its check sequence.
 pub const MINIMUM_FRAME: u32 = 60;
@@ -26,28 +24,21 @@ pub fn trim(ctx: &XdpContext, excess: u32) -> bool {
     unsafe { bpf_xdp_adjust_tail(ctx, -(excess as i32)) == 0 }
 }
 
-/// TTL − 1, checksum (RFC 1624), MAC addresses. False only where the headers
-/// are not within the first buffer, which `parse` has ruled out.
+/// One hop less to live, MAC addresses. False only where the headers are not
+/// within the first buffer, which `packet` has ruled out.
 #[inline(always)]
-pub fn forward_to(ctx: &XdpContext, adjacency: &Adjacency) -> bool {
-    let Some(eth) = header::<(EthHdr, Ipv4Hdr)>(ctx, 0) else {
+pub fn forward_to<P: Packet>(ctx: &XdpContext, adjacency: &Adjacency) -> bool {
+    let Some(eth) = header::<EthHdr>(ctx, 0) else {
         return false;
     };
-    // SAFETY: `header` has checked 34 bytes. Words are written unaligned where
-    // the frame is, see `parse::word`.
+    let base = eth as *mut u8;
+    if base as usize + EthHdr::LEN + P::HEADER_LEN > ctx.data_end() {
+        return false;
+    }
+    // SAFETY: checked just now. Words are written unaligned where the frame is,
+    // see `packet::word`.
     unsafe {
-        let base = eth as *mut u8;
-        let ttl_protocol = base.add(EthHdr::LEN + 8) as *mut u16;
-        let check = base.add(EthHdr::LEN + 10) as *mut u16;
-        let old = word(ttl_protocol);
-        // TTL is the first byte of the word: the low one on little endian.
-        let new = if cfg!(target_endian = "little") {
-            old - 1
-        } else {
-            old - 0x100
-        };
-        core::ptr::write_volatile(check, checksum::update(word(check), old, new));
-        core::ptr::write_volatile(ttl_protocol, new);
+        P::decrement(base.add(EthHdr::LEN));
         let to = base as *mut u32;
         let from = adjacency as *const Adjacency as *const u32;
         core::ptr::write_volatile(to, *from);

@@ -9,6 +9,7 @@ use forwarder_common::abi::{Counter, CounterRow, Event, PuntState};
 use forwarder_common::reason::{PuntClass, Reason};
 
 use crate::maps;
+use crate::packet::Packet;
 
 /// The counter row of a port on this CPU. `None` only for a number out of
 /// range, which no table entry holds.
@@ -95,17 +96,18 @@ pub fn take_credit(slot: u32) -> bool {
 /// Tells the daemon of a miss or an unresolved next hop; rate-limited, and
 /// lost without harm when the ring is full.
 #[inline(never)]
-pub fn event(reason: u32, ifindex: u32, source_be: u32, destination_be: u32) {
+pub fn event<P: Packet>(reason: Reason, ifindex: u32, packet: &P) {
     if !take_credit(PuntClass::EVENT_SLOT) {
         return;
     }
+    let (source_be, destination_be) = packet.addresses();
     let event = Event {
-        reason,
+        reason: reason as u32,
         ifindex,
-        family: 4,
-        length: 0,
-        destination_be: [destination_be, 0, 0, 0],
-        source_be: [source_be, 0, 0, 0],
+        family: P::FAMILY,
+        length: packet.frame_len(),
+        destination_be,
+        source_be,
     };
     // A full ring means that the daemon is behind; the packet itself is counted.
     let _ = maps::EVENTS.output::<Event>(event, 0);

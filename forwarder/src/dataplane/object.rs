@@ -4,7 +4,9 @@
 //! lacks something is told apart from a caller that lacks a privilege, because
 //! the person at the keyboard mends them in different ways.
 
+use std::collections::hash_map::RandomState;
 use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use aya::maps::Map;
@@ -153,8 +155,10 @@ impl Object {
     pub fn load(lookup: Lookup) -> Result<Object, LoadError> {
         check_kernel()?;
         let engine = lookup.engine();
+        let seed = flow_seed();
         let mut ebpf = EbpfLoader::new()
             .override_global(global::ENGINE, &engine, true)
+            .override_global(global::SEED, &seed, true)
             .map_max_entries(map::ROUTES4, lookup.prefixes())
             .map_max_entries(map::ROUTES6, lookup.prefixes())
             .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
@@ -265,6 +269,13 @@ fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
     program
         .load()
         .map_err(|source| LoadError::Program { name, source })
+}
+
+/// A number that nobody outside can know: the standard library seeds its hash
+/// tables from the system's random source.
+fn flow_seed() -> u32 {
+    let random = RandomState::new().build_hasher().finish();
+    random as u32
 }
 
 fn check_kernel() -> Result<(), LoadError> {

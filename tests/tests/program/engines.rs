@@ -83,14 +83,22 @@ fn both_engines_find_the_same_next_hop() {
     let prefixes: Vec<_> = (0..300).map(|_| numbers.prefix()).collect();
     for (slot, prefix) in (100..).zip(&prefixes) {
         for bench in &mut pair.0 {
-            bench.tables.set_route(*prefix, slot).expect("room");
+            bench
+                .tables
+                .of_mut::<Ipv4>()
+                .set_route(*prefix, slot)
+                .expect("room");
         }
     }
     pair.agrees(&prefixes, &mut numbers);
     // Some are there twice: the second removal finds nothing, and is no error.
     for prefix in prefixes.iter().step_by(2) {
         for bench in &mut pair.0 {
-            bench.tables.remove_route(*prefix).expect("removed");
+            bench
+                .tables
+                .of_mut::<Ipv4>()
+                .remove_route(*prefix)
+                .expect("removed");
         }
     }
     pair.agrees(&prefixes, &mut numbers);
@@ -98,17 +106,36 @@ fn both_engines_find_the_same_next_hop() {
 
 #[test]
 fn a_full_table_refuses_a_prefix_and_takes_it_after_a_release() {
-    let lookup = Lookup::Multibit { rows: 257 };
+    let lookup = Lookup::Multibit {
+        rows4: 257,
+        rows6: 256,
+    };
     let mut bench = Bench::new(program::FORWARD, lookup);
     let prefix = "198.51.100.0/24".parse().expect("prefix");
-    assert!(bench.tables.set_route(prefix, ADJACENCY_ID).is_err());
+    assert!(
+        bench
+            .tables
+            .of_mut::<Ipv4>()
+            .set_route(prefix, ADJACENCY_ID)
+            .is_err()
+    );
     bench.forwards(&frame());
     let taken = "203.0.113.0/24".parse().expect("prefix");
-    bench.tables.remove_route(taken).expect("removed");
+    bench
+        .tables
+        .of_mut::<Ipv4>()
+        .remove_route(taken)
+        .expect("removed");
     bench.expect(&frame(), Reason::NoRoute);
-    assert!(bench.tables.has_freed_rows());
-    let freed = bench.tables.take_freed_rows();
-    bench.tables.release_rows(freed);
-    assert!(bench.tables.set_route(prefix, ADJACENCY_ID).is_ok());
-    assert_eq!(bench.tables.rows(), (257, 257));
+    assert!(bench.tables.of::<Ipv4>().has_freed_rows());
+    let freed = bench.tables.of_mut::<Ipv4>().take_freed_rows();
+    bench.tables.of_mut::<Ipv4>().release_rows(freed);
+    assert!(
+        bench
+            .tables
+            .of_mut::<Ipv4>()
+            .set_route(prefix, ADJACENCY_ID)
+            .is_ok()
+    );
+    assert_eq!(bench.tables.of::<Ipv4>().rows(), (257, 257));
 }

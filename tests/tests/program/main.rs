@@ -14,6 +14,7 @@ use forwarder_common::abi::{
 };
 use forwarder_common::checksum;
 use forwarder_common::reason::{PuntClass, Reason, Verdict};
+use forwarder_core::net::Ipv4;
 use forwarder_tests::frame::Frame;
 use ipnet::Ipv4Net;
 
@@ -33,7 +34,10 @@ const XDP_PASS: u32 = 2;
 const XDP_REDIRECT: u32 = 4;
 
 const ENGINES: [Lookup; 2] = [
-    Lookup::Multibit { rows: 2048 },
+    Lookup::Multibit {
+        rows4: 2048,
+        rows6: 2048,
+    },
     Lookup::LpmTrie { prefixes: 1024 },
 ];
 
@@ -81,7 +85,10 @@ impl Bench {
     fn route(&mut self, prefix: &str, id: u32, word: u32) {
         let prefix: Ipv4Net = prefix.parse().expect("prefix");
         self.tables.set_nexthop(id, word).expect("word");
-        self.tables.set_route(prefix, id).expect("route");
+        self.tables
+            .of_mut::<Ipv4>()
+            .set_route(prefix, id)
+            .expect("route");
     }
 
     /// Runs the program once: (action, bytes after).
@@ -195,7 +202,6 @@ fn other_protocols_go_up() {
     on_all(|bench| {
         for (ether_type, reason) in [
             (0x0806, Reason::Arp),
-            (0x86dd, Reason::Ipv6),
             (0x8100, Reason::Vlan),
             (0x88a8, Reason::Vlan),
             (0x88cc, Reason::NotIp),
@@ -318,9 +324,9 @@ fn rfc1812_5_3_7_martian_sources_are_dropped() {
 fn packets_from_our_own_addresses_are_dropped() {
     on_all(|bench| {
         let source = Ipv4Addr::new(198, 51, 100, 7);
-        bench.tables.add_own(source).expect("own");
+        bench.tables.add_own::<Ipv4>(source).expect("own");
         bench.expect(&Frame { source, ..frame() }, Reason::OwnSource);
-        bench.tables.remove_own(source).expect("own");
+        bench.tables.remove_own::<Ipv4>(source).expect("own");
         bench.forwards(&Frame { source, ..frame() });
     });
 }
@@ -403,11 +409,13 @@ fn the_longest_prefix_wins() {
         bench.expect(&frame(), Reason::Multipath);
         bench
             .tables
+            .of_mut::<Ipv4>()
             .remove_route("203.0.113.8/30".parse().expect("prefix"))
             .expect("remove");
         bench.forwards(&frame());
         bench
             .tables
+            .of_mut::<Ipv4>()
             .remove_route("203.0.113.0/24".parse().expect("prefix"))
             .expect("remove");
         bench.expect(&frame(), Reason::KernelRoute);

@@ -1,0 +1,191 @@
+//! Reads the headers of a frame and checks them: what the families have in
+//! common, and each by itself in [`ipv4`] and [`ipv6`].
+//!
+//! Called by `forward` only.
+
+use core::hint::black_box;
+
+use aya_ebpf::bindings::bpf_fib_lookup;
+use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
+use aya_ebpf::programs::XdpContext;
+use forwarder_common::abi::Port;
+use forwarder_common::flow::FlowHash;
+use forwarder_common::reason::{PuntClass, Reason};
+use network_types::eth::{EthHdr, EtherType};
+
+mod ipv4;
+mod ipv6;
+
+pub use ipv4::Ipv4Packet;
+pub use ipv6::Ipv6Packet;
+
+/// An IP packet that passed its header's own checks. Everything the later
+/// steps need is read once, so that each bounds check is paid for once.
+pub trait Packet: Sized {
+    /// 4 or 6.
+    const FAMILY: u32;
+    /// Length of the fixed header.
+    const HEADER_LEN: usize;
+    /// The port's flag for a strict reverse-path check.
+    const RP_STRICT: u16;
+    /// That for a loose one.
+    const RP_LOOSE: u16;
+
+    /// Reads and checks the header; what fails is dropped for the reason.
+    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Result<Self, Reason>;
+
+    /// Length of the whole frame, all buffers of it.
+    fn frame_len(&self) -> u32;
+
+    /// Length of the IP packet by its own account, header included.
+    fn ip_len(&self) -> u32;
+
+    /// TTL or hop limit.
+    fn ttl(&self) -> u8;
+
+    /// The source is one that no host may use.
+    fn is_martian(&self) -> bool;
+
+    /// The source is an address of this router.
+    fn is_own_source(&self) -> bool;
+
+    /// Something that only the kernel does.
+    fn kernel_only(&self) -> Option<(Reason, PuntClass)>;
+
+    /// Next-hop id and word of the destination's longest match.
+    fn route(&self) -> Option<(u32, u32)>;
+
+    /// Those of the source's.
+    fn route_back(&self) -> Option<(u32, u32)>;
+
+    /// What tells its flow from others.
+    fn flow(&self, ctx: &XdpContext, seed: u32) -> FlowHash;
+
+    /// A destination that is never forwarded to, for the engine that has no
+    /// entries for them.
+    fn special_destination(&self) -> Option<(Reason, PuntClass)>;
+
+    /// The question to the kernel's tables, as received by this interface.
+    fn question(&self, ifindex: u32) -> bpf_fib_lookup;
+
+    /// Source and destination as maps and events have them.
+    fn addresses(&self) -> ([u32; 4], [u32; 4]);
+
+    /// Whether the port sends ICMP redirects of this family.
+    fn redirects(port: &Port) -> bool;
+
+    /// One hop less to live.
+    ///
+    /// # Safety
+    /// `ip` must point at a header of which [`Self::HEADER_LEN`] bytes are
+    /// within the frame.
+    unsafe fn decrement(ip: *mut u8);
+}
+
+/// Protocols whose first four bytes are a source and a destination port.
+#[inline(always)]
+fn is_ported(protocol: u8) -> bool {
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    const DCCP: u8 = 33;
+    const SCTP: u8 = 132;
+    const UDP_LITE: u8 = 136;
+    matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
+}
+
+/// Both ports; none where the packet ends before them.
+#[inline(always)]
+fn ports(ctx: &XdpContext, header_len: usize) -> u32 {
+    match header::<u32>(ctx, EthHdr::LEN + header_len) {
+        // SAFETY: `header` has checked the bounds.
+        Some(ports) => unsafe { word(ports) },
+        None => 0,
+    }
+}
+
+/// Length of the frame. The multi-buffer program must ask: `data_end` is only
+/// the end of the first buffer.
+#[inline(always)]
+pub fn frame_len<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
+    if FRAGS {
+        // SAFETY: the context is the one this program was called with.
+        unsafe { bpf_xdp_get_buff_len(ctx.ctx) as u32 }
+    } else {
+        (ctx.data_end() - ctx.data()) as u32
+    }
+}
+
+/// A pointer to a header at `offset`, if the first buffer holds all of it.
+///
+/// `black_box` keeps LLVM from folding the offset into an addition on the
+/// packet's end, which the verifier does not follow.
+#[inline(always)]
+pub fn header<T>(ctx: &XdpContext, offset: usize) -> Option<*mut T> {
+    let start = black_box(ctx.data() + offset);
+    if start + size_of::<T>() > ctx.data_end() {
+        return None;
+    }
+    Some(start as *mut T)
+}
+
+/// Reads a word of a header in one instruction.
+///
+/// # Safety
+/// `pointer` must come from [`header`]. It may be unaligned, which the
+/// machines that run BPF without strict alignment load as one word; a plain
+/// unaligned read would become four byte loads.
+#[inline(always)]
+pub unsafe fn word<T: Copy>(pointer: *const T) -> T {
+    // SAFETY: in bounds by the caller.
+    unsafe { core::ptr::read_volatile(pointer) }
+}
+
+/// What a frame to the port's own MAC carries.
+pub enum Carries {
+    Ipv4,
+    Ipv6,
+}
+
+/// First row of the table: only IP frames to the port's own MAC are ours to
+/// look at. Anything else goes up.
+#[inline(always)]
+pub fn link_layer(ctx: &XdpContext, port: &Port) -> Result<Carries, Reason> {
+    let Some(eth) = header::<EthHdr>(ctx, 0) else {
+        return Err(Reason::Truncated);
+    };
+    // SAFETY: `header` has checked the bounds.
+    let (ether_type, destination_hi, destination_lo) = unsafe {
+        let eth16 = eth as *const u16;
+        (
+            word(eth16.add(6)),
+            word(eth as *const u32),
+            word(eth16.add(2)),
+        )
+    };
+    const IPV4: u16 = EtherType::Ipv4 as u16;
+    const IPV6: u16 = EtherType::Ipv6 as u16;
+    let carries = match ether_type {
+        IPV4 => Carries::Ipv4,
+        IPV6 => Carries::Ipv6,
+        _ => return Err(other_protocol(ether_type)),
+    };
+    let mac = port.mac.as_ptr();
+    // SAFETY: six bytes, four-byte aligned within `Port`.
+    let (mac_hi, mac_lo) = unsafe { (*(mac as *const u32), *(mac.add(4) as *const u16)) };
+    if destination_hi != mac_hi || destination_lo != mac_lo {
+        return Err(Reason::NotOurMac);
+    }
+    Ok(carries)
+}
+
+#[inline(always)]
+fn other_protocol(ether_type: u16) -> Reason {
+    const ARP: u16 = EtherType::Arp as u16;
+    const DOT1Q: u16 = EtherType::Ieee8021q as u16;
+    const DOT1AD: u16 = EtherType::Ieee8021ad as u16;
+    match ether_type {
+        ARP => Reason::Arp,
+        DOT1Q | DOT1AD => Reason::Vlan,
+        _ => Reason::NotIp,
+    }
+}
