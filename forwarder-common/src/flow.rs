@@ -69,7 +69,7 @@ mod tests {
     fn neighbouring_addresses_and_ports_spread_evenly() {
         assert_even(&buckets((0..65_536).map(|n| (0x0a00_0000 + n, 7)), 1));
         assert_even(&buckets((0..65_536).map(|n| (0x0a00_0001, n << 16)), 1));
-        assert_even(&buckets((0..65_536).map(|n| (n.swap_bytes(), n)), 99));
+        assert_even(&buckets((0..65_536u32).map(|n| (n.swap_bytes(), n)), 99));
     }
 
     #[test]

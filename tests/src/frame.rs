@@ -1,6 +1,6 @@
 //! Ethernet frames built by hand, for programs run with `test_run`.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use forwarder_common::checksum;
 
@@ -84,5 +84,66 @@ impl Frame {
         let sum = checksum::compute(&header).wrapping_add(self.checksum_error);
         header[10..12].copy_from_slice(&sum.to_ne_bytes());
         header
+    }
+}
+
+/// An IPv6 frame; every field can be made wrong.
+#[derive(Clone, Debug)]
+pub struct Frame6 {
+    /// Destination MAC.
+    pub to: [u8; 6],
+    /// Source MAC.
+    pub from: [u8; 6],
+    /// IP version.
+    pub version: u8,
+    /// Payload length; `None` = the true one.
+    pub payload_len: Option<u16>,
+    /// Hop limit.
+    pub hop_limit: u8,
+    /// Next header.
+    pub next_header: u8,
+    /// Source address.
+    pub source: Ipv6Addr,
+    /// Destination address.
+    pub destination: Ipv6Addr,
+    /// What follows the header.
+    pub payload: Vec<u8>,
+    /// Bytes behind the IP packet.
+    pub trailer: Vec<u8>,
+}
+
+impl Default for Frame6 {
+    fn default() -> Self {
+        Frame6 {
+            to: [0; 6],
+            from: [0x02, 0xaa, 0, 0, 0, 1],
+            version: 6,
+            payload_len: None,
+            hop_limit: 64,
+            next_header: 17,
+            source: Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 7),
+            destination: Ipv6Addr::new(0x2001, 0xdb8, 0xbeef, 0, 0, 0, 0, 9),
+            payload: (0..64).collect(),
+            trailer: Vec::new(),
+        }
+    }
+}
+
+impl Frame6 {
+    /// The bytes on the wire, without the frame check sequence.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(self.to);
+        bytes.extend(self.from);
+        bytes.extend(0x86ddu16.to_be_bytes());
+        bytes.extend([self.version << 4, 0x12, 0x34, 0x56]);
+        let length = self.payload_len.unwrap_or(self.payload.len() as u16);
+        bytes.extend(length.to_be_bytes());
+        bytes.extend([self.next_header, self.hop_limit]);
+        bytes.extend(self.source.octets());
+        bytes.extend(self.destination.octets());
+        bytes.extend(&self.payload);
+        bytes.extend(&self.trailer);
+        bytes
     }
 }

@@ -7,8 +7,9 @@
 use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
-    ABI_VERSION, Adjacency, CounterRow, MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter,
-    PORT_SLOTS, Port, PuntLimit, PuntState, map, own_hash,
+    ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
+    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit,
+    PuntState, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
@@ -89,6 +90,9 @@ pub struct Tables {
     families: Both<FamilyTables<Ipv4>, FamilyTables<Ipv6>>,
     nexthop: Array<MapData, u32>,
     adjacency: Array<MapData, Adjacency>,
+    group: Array<MapData, [u32; GROUP_BUCKETS]>,
+    group_links: Array<MapData, [u32; GROUP_LINKS]>,
+    route_counters: PerCpuArray<MapData, Counter>,
     ports: Array<MapData, Port>,
     counters: PerCpuArray<MapData, CounterRow>,
     tx_ports: DevMap<MapData>,
@@ -125,6 +129,9 @@ impl Tables {
             },
             nexthop: take!(object, map::NEXTHOP),
             adjacency: take!(object, map::ADJACENCY),
+            group: take!(object, map::GROUP),
+            group_links: take!(object, map::GROUP_LINKS),
+            route_counters: take!(object, map::ROUTE_COUNTERS),
             ports: take!(object, map::PORTS),
             counters: take!(object, map::COUNTERS),
             tx_ports: take!(object, map::TX_PORTS),
@@ -160,6 +167,37 @@ impl Tables {
     /// Fills a free adjacency slot.
     pub fn set_adjacency(&mut self, slot: u32, adjacency: Adjacency) -> Result<(), MapError> {
         self.adjacency.set(slot, adjacency, 0)
+    }
+
+    /// Fills a free group slot: a next-hop id a bucket, and the interfaces that
+    /// they leave by.
+    pub fn set_group(
+        &mut self,
+        slot: u32,
+        buckets: &[u32; GROUP_BUCKETS],
+        links: [u32; GROUP_LINKS],
+    ) -> Result<(), MapError> {
+        self.group.set(slot, buckets, 0)?;
+        self.group_links.set(slot, links, 0)
+    }
+
+    /// What a route that is counted by itself has counted, all CPUs together.
+    pub fn route_counter(&self, id: u32) -> Result<Counter, MapError> {
+        let mut total = Counter::default();
+        let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
+        for counter in self.route_counters.get(&index, 0)?.iter() {
+            total.packets += counter.packets;
+            total.bytes += counter.bytes;
+        }
+        Ok(total)
+    }
+
+    /// Starts a counted id at zero: it may have been another route's.
+    pub fn clear_route_counter(&mut self, id: u32) -> Result<(), MapError> {
+        let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
+        let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
+        let zero = PerCpuValues::try_from(vec![Counter::default(); cpus])?;
+        self.route_counters.set(index, zero, 0)
     }
 
     /// The coarse time at which an adjacency was last used.

@@ -3,6 +3,10 @@
 //! the one that went in, bit for bit.
 
 mod engines;
+mod groups;
+mod ipv6;
+mod kernel;
+mod reverse_path;
 
 use std::net::Ipv4Addr;
 
@@ -14,9 +18,9 @@ use forwarder_common::abi::{
 };
 use forwarder_common::checksum;
 use forwarder_common::reason::{PuntClass, Reason, Verdict};
-use forwarder_core::net::Ipv4;
+use forwarder_core::net::{Ipv4, Ipv6};
 use forwarder_tests::frame::Frame;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 /// `lo`: test_run lets a context name any device of the namespace, and this
 /// one exists in each.
@@ -82,6 +86,13 @@ impl Bench {
         bench
     }
 
+    fn route6(&mut self, prefix: &str, id: u32, word: u32) {
+        let prefix: Ipv6Net = prefix.parse().expect("prefix");
+        self.tables.set_nexthop(id, word).expect("word");
+        let routes = self.tables.of_mut::<Ipv6>();
+        routes.set_route(prefix, id).expect("route");
+    }
+
     fn route(&mut self, prefix: &str, id: u32, word: u32) {
         let prefix: Ipv4Net = prefix.parse().expect("prefix");
         self.tables.set_nexthop(id, word).expect("word");
@@ -142,8 +153,12 @@ impl Bench {
 
     /// The frame is forwarded; returns what would leave.
     fn forwards(&mut self, frame: &Frame) -> Vec<u8> {
+        self.forwards_bytes(&frame.bytes())
+    }
+
+    fn forwards_bytes(&mut self, bytes: &[u8]) -> Vec<u8> {
         let before = self.count(NUMBER, Reason::Forwarded);
-        let (action, out) = self.run(&frame.bytes());
+        let (action, out) = self.run(bytes);
         assert_eq!(action, XDP_REDIRECT);
         assert_eq!(self.count(NUMBER, Reason::Forwarded), before + 1);
         out
