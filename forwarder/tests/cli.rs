@@ -272,7 +272,7 @@ fn help_and_version_are_answers() {
 #[test]
 fn global_options_go_before_or_after_the_verb() {
     let place = Place::new();
-    let fib = r#"{"engine":"lpm-trie","prefixes":0,"host_routes":0,"nexthops":0,"adjacencies":0,"own_addresses":0,"overflow":0,"rows_used":0,"rows":0,"bytes":0}"#;
+    let fib = r#"{"engine":"lpm-trie","prefixes":0,"host_routes":0,"nexthops":0,"adjacencies":0,"own_addresses":0,"overflow":0,"rows_used":0,"rows":0,"bytes":0,"ipv6":{"prefixes":0,"host_routes":0,"own_addresses":0,"rows_used":0,"rows":0}}"#;
     place.daemon(
         "a",
         &[

@@ -197,14 +197,15 @@ fn fib_in_numbers() {
         &fib::render(&fixtures::fib()),
         "
 ENGINE               multibit
-prefixes             10,003
-host routes          4
+                     IPv4           IPv6
+prefixes             10,003         17
+host routes          4              2
+own addresses        3              5
+rows                 412 of 32,768  261 of 16,384
 next hops            9
 adjacencies          2
-own addresses        3
 up for want of room  0
-memory               11.7 MiB
-rows                 412 of 32,768",
+memory               11.7 MiB",
     );
 }
 
