@@ -143,7 +143,8 @@ impl Namespace {
             SHORT,
             &format!("{prefix} {part} on {}", self.name()),
             || {
-                let routes = self.run(&format!("ip route show exact {prefix}"))?;
+                let routes =
+                    self.run(&format!("ip {} route show exact {prefix}", family(prefix)))?;
                 let count = routes.lines().filter(|line| line.contains(part)).count();
                 ensure!(count == 1, "the kernel has {routes:?}");
                 Ok(())
@@ -160,7 +161,8 @@ impl Namespace {
             SHORT,
             &format!("no {prefix} {part} on {}", self.name()),
             || {
-                let routes = self.run(&format!("ip route show exact {prefix}"))?;
+                let routes =
+                    self.run(&format!("ip {} route show exact {prefix}", family(prefix)))?;
                 ensure!(!routes.contains(part), "the kernel has {routes:?}");
                 Ok(())
             },
@@ -174,4 +176,9 @@ impl Namespace {
     pub fn own_routes(&self) -> anyhow::Result<usize> {
         Ok(self.run("ip route show proto 210")?.lines().count())
     }
+}
+
+/// The option of `ip` for a prefix's family.
+fn family(prefix: &str) -> &'static str {
+    if prefix.contains(':') { "-6" } else { "-4" }
 }

@@ -208,6 +208,9 @@ impl Router {
                 for sink in ["kernel", "xdp"] {
                     let reached = generation[sink].as_u64();
                     ensure!(reached >= Some(rib), "{sink} has {reached:?} of {rib}");
+                    let ipv6 = &generation["ipv6"];
+                    let (reached, rib) = (ipv6[sink].as_u64(), ipv6["rib"].as_u64());
+                    ensure!(reached >= rib, "{sink} has {reached:?} of {rib:?} for IPv6");
                 }
                 Ok(())
             },

@@ -66,6 +66,36 @@ impl Star {
         Ok(Star { a, b, c, r1 })
     }
 
+    /// Gives every network an IPv6 one besides: `2001:db8:N::1` on the router and
+    /// `2001:db8:N::2` on the host of `10.0.N.0/24`; the router forwards IPv6.
+    ///
+    /// # Errors
+    /// `ip` or a sysctl refuses.
+    pub fn add_ipv6(&self) -> anyhow::Result<()> {
+        for namespace in [&self.a, &self.b, &self.c, &self.r1] {
+            for scope in ["all", "default"] {
+                namespace.sysctl(&format!("net/ipv6/conf/{scope}/disable_ipv6"), "0")?;
+                namespace.sysctl(&format!("net/ipv6/conf/{scope}/accept_dad"), "0")?;
+            }
+        }
+        self.r1.sysctl("net/ipv6/conf/all/forwarding", "1")?;
+        for (index, (host, (_, net))) in [&self.a, &self.b, &self.c]
+            .into_iter()
+            .zip(HOSTS)
+            .enumerate()
+        {
+            let add = |namespace: &Namespace, last: u8, dev: &str| {
+                namespace.run(&format!(
+                    "ip -6 addr add 2001:db8:{net}::{last}/64 dev {dev} nodad"
+                ))
+            };
+            add(&self.r1, 1, &format!("eth{index}"))?;
+            add(host, 2, "eth0")?;
+            host.run(&format!("ip -6 route add default via 2001:db8:{net}::1"))?;
+        }
+        Ok(())
+    }
+
     /// Makes every host known to the router and waits until it forwards to all
     /// of them in XDP.
     ///

@@ -8,6 +8,7 @@ mod flood;
 mod foreign_routes;
 mod forwarding;
 mod invariant;
+mod ipv6;
 mod lab_itself;
 mod latency;
 mod lifecycle;

@@ -105,8 +105,8 @@ impl<F: NetlinkFamily> Side<F> {
         }
     }
 
-    fn neighbour(&mut self, message: NeighbourMessage<F>, dumped: bool) {
-        match message {
+    fn neighbour(&mut self, message: &NeighbourMessage<F>, dumped: bool) {
+        match *message {
             NeighbourMessage::There(entry) => {
                 let key = (entry.ifindex, entry.address);
                 if self.guard_neighbours.there(dumped, &key, &()) {
@@ -472,8 +472,8 @@ impl Session {
             Message::NexthopGone(id) => {
                 self.route_event(RouteEvent::NexthopGone(id), RouteEvent::NexthopGone(id));
             }
-            Message::Neighbour4(message) => self.v4.neighbour(message, dumped),
-            Message::Neighbour6(message) => self.v6.neighbour(message, dumped),
+            Message::Neighbour4(message) => self.v4.neighbour(&message, dumped),
+            Message::Neighbour6(message) => self.v6.neighbour(&message, dumped),
             Message::Ignored => {}
         }
     }
