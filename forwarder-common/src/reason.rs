@@ -79,7 +79,7 @@ reasons! {
     RedirectDue = 16, "redirect-due", Up;
     /// Bytes behind the IP packet that could not be trimmed.
     Trailer = 17, "trailer", Up;
-    /// The route leaves by several next hops: the kernel chooses.
+    /// Several links without a router, or too many next hops: the kernel chooses.
     Multipath = 18, "multipath", Up;
     /// The route needs the kernel: an encapsulation, a type or device of its own.
     KernelRoute = 19, "kernel-route", Up;

@@ -126,9 +126,11 @@ impl<F: FibFamily> Links<F> {
     }
 
     /// How a target is reached with the links as they are.
-    pub(super) fn want(&self, target: Target<F>) -> Want<F> {
-        let (ifindex, mtu, gateway) = match target {
+    pub(super) fn want(&self, target: &Target<F>) -> Want<F> {
+        let (ifindex, mtu, gateway) = match *target {
             Target::Fixed(reason) => return Want::Word(reason_word(reason)),
+            // Made of its members, by `nexthops`.
+            Target::Group(_) => return Want::Word(reason_word(Reason::Multipath)),
             Target::Glean { ifindex, mtu } => (ifindex, mtu, None),
             Target::Via {
                 ifindex,

@@ -27,7 +27,8 @@
 //!
 //! * `target`: what a route asks for; the entries that no route overrides
 //! * `links`: ports and neighbours, and how a target is reached with them
-//! * `nexthops`, `adjacencies`, `pool`: ids, slots, words, their reuse
+//! * `nexthops`, `adjacencies`, `pool`: ids, slots, words, their reuse;
+//!   `groups`: who gets which buckets of several next hops
 //! * `own`: our own addresses
 //! * [`trie`]: the route table of the engine `multibit`, written in place
 //! * `show`: lookups and listings for people and tests
@@ -35,13 +36,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use forwarder_common::abi::Adjacency;
+use forwarder_common::abi::{Adjacency, GROUP_BUCKETS, GROUP_LINKS};
 use prefix_trie::PrefixMap;
 
 use crate::net::{Ifindex, TableId};
 use crate::route::{Route, RouteType};
 
 mod adjacencies;
+mod groups;
 mod links;
 mod nexthops;
 mod own;
@@ -56,6 +58,7 @@ use links::Links;
 use nexthops::{Nexthops, TargetRef};
 use own::Own;
 
+pub use groups::{Member, Members};
 pub use links::PortState;
 pub use nexthops::NexthopInfo;
 pub use pool::Freed;
@@ -64,7 +67,7 @@ pub use target::{FibFamily, Target};
 
 /// One write to the BPF maps. Carried out in the order given, no reader of the
 /// maps ever meets an entry that refers to one not yet written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FibOp<F: FibFamily> {
     /// Fill `ADJACENCY[slot]`, which nothing refers to yet.
     SetAdjacency {
@@ -72,6 +75,15 @@ pub enum FibOp<F: FibFamily> {
         slot: u32,
         /// Content; `used` is 0.
         adjacency: Adjacency,
+    },
+    /// Fill `GROUP[slot]` and `GROUP_LINKS[slot]`, which nothing refers to yet.
+    SetGroup {
+        /// Index.
+        slot: u32,
+        /// Next-hop ids.
+        buckets: Box<[u32; GROUP_BUCKETS]>,
+        /// The interfaces that they leave by, 0 after the last.
+        links: [u32; GROUP_LINKS],
     },
     /// Store `NEXTHOP[id]`.
     SetNexthop {
@@ -155,7 +167,9 @@ impl<F: FibFamily> Fib<F> {
         };
         for &(prefix, reason) in F::FIXED {
             let target = Target::Fixed(reason);
-            let reference = fib.nexthops.acquire(target, &fib.links, &mut Vec::new());
+            let reference = fib
+                .nexthops
+                .acquire(target, None, &fib.links, &mut Vec::new());
             fib.routes.insert(prefix, reference);
         }
         fib
@@ -223,8 +237,8 @@ impl<F: FibFamily> Fib<F> {
         if old.map(|old| self.nexthops.target(old)) == target {
             return;
         }
-        let moves_hosts = self.moves_hosts(prefix, old, target);
-        let new = target.map(|target| self.nexthops.acquire(target, &self.links, out));
+        let moves_hosts = self.moves_hosts(prefix, old, target.as_ref());
+        let new = target.map(|target| self.nexthops.acquire(target, old, &self.links, out));
         match new {
             Some(new) => self.routes.insert(prefix, new),
             None => self.routes.remove(&prefix),
@@ -264,7 +278,7 @@ impl<F: FibFamily> Fib<F> {
         &self,
         prefix: F::Prefix,
         old: Option<TargetRef>,
-        new: Option<Target<F>>,
+        new: Option<&Target<F>>,
     ) -> bool {
         if F::len(&prefix) == F::BITS || self.links.addresses_in(prefix).next().is_none() {
             return false;
@@ -275,7 +289,7 @@ impl<F: FibFamily> Fib<F> {
             .and_then(|wider| self.routes.get_lpm(&wider));
         let behind = behind.map(|(_, &reference)| self.nexthops.target(reference));
         let old = old.map(|old| self.nexthops.target(old));
-        [old.or(behind), new.or(behind)]
+        [old.as_ref().or(behind.as_ref()), new.or(behind.as_ref())]
             .iter()
             .any(|target| matches!(target, Some(Target::Glean { .. })))
     }
@@ -296,7 +310,7 @@ impl<F: FibFamily> Fib<F> {
         out: &mut Vec<FibOp<F>>,
     ) {
         let target = self.host_target(address);
-        let new = target.map(|target| self.nexthops.acquire(target, &self.links, out));
+        let new = target.map(|target| self.nexthops.acquire(target, None, &self.links, out));
         let old = match new {
             Some(new) => self.hosts.insert(address, new),
             None => self.hosts.remove(&address),

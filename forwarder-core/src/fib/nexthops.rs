@@ -11,10 +11,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forwarder_common::abi::{NexthopKind, nexthop_kind, nexthop_slot, nexthop_word};
+use forwarder_common::abi::{GROUP_LINKS, NexthopKind, nexthop_kind, nexthop_slot, nexthop_word};
 use forwarder_common::reason::Reason;
 
 use super::adjacencies::Adjacencies;
+use super::groups::{Buckets, assign};
 use super::links::{Links, Want, reason_word};
 use super::pool::{Freed, Pool};
 use super::{Capacity, FibFamily, FibOp, Target};
@@ -45,15 +46,28 @@ impl TargetRef {
 /// One target that depends on the links.
 struct Entry<F: FibFamily> {
     target: Target<F>,
-    /// Prefixes programmed with it; 0 = the entry is vacant.
+    /// Prefixes programmed with it.
     prefixes: u32,
+    /// Groups it is a member of; 0 of both = the entry is vacant.
+    groups: u32,
+    /// What it is made of, where it is a group.
+    made_of: Option<Group>,
     id: Option<u32>,
     /// `NEXTHOP[id]`; 0 where there is no id.
     word: u32,
 }
 
+/// A group with a slot of its own.
+#[derive(Clone)]
+struct Group {
+    members: Vec<TargetRef>,
+    buckets: Buckets,
+    /// `None` while there is none to spare.
+    slot: Option<u32>,
+}
+
 /// A target as shown to people.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NexthopInfo<F: FibFamily> {
     /// Its id; `None` while there is none to spare.
     pub id: Option<u32>,
@@ -64,6 +78,8 @@ pub struct NexthopInfo<F: FibFamily> {
     pub word: u32,
     /// Prefixes that use it, host routes included.
     pub prefixes: u32,
+    /// Groups that it is a member of.
+    pub groups: u32,
 }
 
 /// All targets in use.
@@ -75,6 +91,9 @@ pub(super) struct Nexthops<F: FibFamily> {
     by_target: BTreeMap<Target<F>, TargetRef>,
     ids: Pool,
     pub(super) adjacencies: Adjacencies<F>,
+    group_slots: Pool,
+    /// Groups that each target is a member of.
+    groups_of: BTreeMap<TargetRef, BTreeSet<TargetRef>>,
     /// Targets without an id, with the prefixes that fell back for it. Not
     /// empty only while no id is free.
     waiting: BTreeMap<TargetRef, BTreeSet<F::Prefix>>,
@@ -94,6 +113,8 @@ impl<F: FibFamily> Nexthops<F> {
             by_target: BTreeMap::new(),
             ids: Pool::new(capacity.nexthops.clone()),
             adjacencies: Adjacencies::new(capacity.adjacencies.clone()),
+            group_slots: Pool::new(capacity.groups.clone()),
+            groups_of: BTreeMap::new(),
             waiting: BTreeMap::new(),
             starved: BTreeSet::new(),
             unresolved: BTreeSet::new(),
@@ -102,9 +123,11 @@ impl<F: FibFamily> Nexthops<F> {
 
     /// A reference to a target, for one more prefix. A new target gets its id,
     /// adjacency and word here, ahead of the route that will name the id.
+    /// `before` is what the prefix had: a new group follows from that.
     pub(super) fn acquire(
         &mut self,
         target: Target<F>,
+        before: Option<TargetRef>,
         links: &Links<F>,
         out: &mut Vec<FibOp<F>>,
     ) -> TargetRef {
@@ -117,14 +140,141 @@ impl<F: FibFamily> Nexthops<F> {
             return reference;
         }
         let reference = self.add(target);
+        if let Some(index) = reference.index() {
+            self.entries[index].prefixes = 1;
+        }
+        self.make_group(reference, before, links, out);
         self.refresh(reference, links, out);
         reference
     }
 
+    /// Takes a target as a member of a group.
+    fn join(
+        &mut self,
+        target: &Target<F>,
+        group: TargetRef,
+        links: &Links<F>,
+        out: &mut Vec<FibOp<F>>,
+    ) -> TargetRef {
+        let known = self.by_target.get(target).copied();
+        let reference = known.unwrap_or_else(|| {
+            let reference = self.add(target.clone());
+            self.refresh(reference, links, out);
+            reference
+        });
+        if let Some(index) = reference.index() {
+            self.entries[index].groups += 1;
+            if self.entries[index].id.is_none() {
+                self.waiting.entry(reference).or_default();
+            }
+        }
+        self.groups_of.entry(reference).or_default().insert(group);
+        reference
+    }
+
+    fn leave_group(&mut self, member: TargetRef, group: TargetRef) {
+        if let Some(groups) = self.groups_of.get_mut(&member) {
+            groups.remove(&group);
+            if groups.is_empty() {
+                self.groups_of.remove(&member);
+            }
+        }
+        if let Some(index) = member.index() {
+            self.entries[index].groups -= 1;
+        }
+        self.free_unused(member);
+    }
+
+    /// Shares the buckets of a new group out.
+    fn make_group(
+        &mut self,
+        reference: TargetRef,
+        before: Option<TargetRef>,
+        links: &Links<F>,
+        out: &mut Vec<FibOp<F>>,
+    ) {
+        let Some(index) = reference.index() else {
+            return;
+        };
+        let Target::Group(shares) = self.entries[index].target.clone() else {
+            return;
+        };
+        let members: Vec<TargetRef> = shares
+            .iter()
+            .map(|member| self.join(&member.target, reference, links, out))
+            .collect();
+        let weights: Vec<u32> = shares.iter().map(|member| member.weight).collect();
+        let buckets = {
+            let old = before
+                .and_then(TargetRef::index)
+                .and_then(|index| self.entries[index].made_of.as_ref());
+            assign(&weights, |bucket| match old {
+                Some(old) => {
+                    let was = old.members[usize::from(old.buckets[bucket])];
+                    members.iter().position(|member| *member == was)
+                }
+                // From one way to several: it keeps its share.
+                None => members.iter().position(|member| Some(*member) == before),
+            })
+        };
+        let group = Group {
+            members,
+            buckets,
+            slot: None,
+        };
+        self.entries[index].made_of = Some(group);
+    }
+
+    /// Fills a free slot with a group as it is now; the word that names it.
+    fn group_word(&mut self, index: usize, out: &mut Vec<FibOp<F>>) -> u32 {
+        let Some(group) = self.entries[index].made_of.clone() else {
+            return reason_word(FALLBACK);
+        };
+        let slot = self.group_slots.take();
+        if let Some(old) = group.slot {
+            self.group_slots.put(old);
+        }
+        if let Some(group) = &mut self.entries[index].made_of {
+            group.slot = slot;
+        }
+        let Some(slot) = slot else {
+            self.starved.insert(self.entries[index].target.clone());
+            return reason_word(FALLBACK);
+        };
+        self.starved.remove(&self.entries[index].target);
+        let op = self.group_op(slot, &group);
+        out.push(op);
+        nexthop_word(NexthopKind::Group, slot)
+    }
+
+    fn group_op(&self, slot: u32, group: &Group) -> FibOp<F> {
+        let ids: Vec<u32> = group
+            .members
+            .iter()
+            .map(|member| self.id(*member))
+            .collect();
+        let ifindexes: BTreeSet<Ifindex> = group
+            .members
+            .iter()
+            .filter_map(|member| self.target(*member).ifindex())
+            .collect();
+        let mut links = [0; GROUP_LINKS];
+        for (link, ifindex) in links.iter_mut().zip(ifindexes) {
+            *link = ifindex.0;
+        }
+        FibOp::SetGroup {
+            slot,
+            buckets: Box::new(group.buckets.map(|member| ids[usize::from(member)])),
+            links,
+        }
+    }
+
     fn add(&mut self, target: Target<F>) -> TargetRef {
         let entry = Entry {
-            target,
-            prefixes: 1,
+            target: target.clone(),
+            prefixes: 0,
+            groups: 0,
+            made_of: None,
             id: self.ids.take(),
             word: 0,
         };
@@ -155,13 +305,22 @@ impl<F: FibFamily> Nexthops<F> {
 
     /// One prefix less uses it. The last one frees its id and slot.
     pub(super) fn release_target(&mut self, reference: TargetRef) {
-        if self.count(reference, -1) > 0 {
-            return;
+        if self.count(reference, -1) == 0 {
+            self.free_unused(reference);
         }
-        let Some(entry) = reference.index().map(|index| &self.entries[index]) else {
+    }
+
+    fn free_unused(&mut self, reference: TargetRef) {
+        let Some(index) = reference.index() else {
             return;
         };
-        let (target, id, word) = (entry.target, entry.id, entry.word);
+        let entry = &mut self.entries[index];
+        if entry.prefixes + entry.groups > 0 {
+            return;
+        }
+        let (target, id, word) = (entry.target.clone(), entry.id, entry.word);
+        let group = entry.made_of.take();
+        self.waiting.remove(&reference);
         self.by_target.remove(&target);
         self.starved.remove(&target);
         self.unresolved.remove(&target);
@@ -170,6 +329,15 @@ impl<F: FibFamily> Nexthops<F> {
             self.ids.put(id);
         }
         self.vacant.push(reference);
+        let Some(group) = group else {
+            return;
+        };
+        if let Some(slot) = group.slot {
+            self.group_slots.put(slot);
+        }
+        for member in group.members {
+            self.leave_group(member, reference);
+        }
     }
 
     fn drop_word(&mut self, word: u32) {
@@ -194,7 +362,7 @@ impl<F: FibFamily> Nexthops<F> {
             return;
         };
         prefixes.remove(&prefix);
-        if prefixes.is_empty() {
+        if prefixes.is_empty() && !self.groups_of.contains_key(&reference) {
             self.waiting.remove(&reference);
         }
     }
@@ -215,7 +383,7 @@ impl<F: FibFamily> Nexthops<F> {
 
     pub(super) fn target(&self, reference: TargetRef) -> Target<F> {
         match reference.index() {
-            Some(index) => self.entries[index].target,
+            Some(index) => self.entries[index].target.clone(),
             None => Target::Fixed(Reason::ALL[reference.0 as usize]),
         }
     }
@@ -302,7 +470,6 @@ impl<F: FibFamily> Nexthops<F> {
             return;
         };
         let Entry {
-            target,
             id: Some(id),
             word: old,
             ..
@@ -310,7 +477,11 @@ impl<F: FibFamily> Nexthops<F> {
         else {
             return;
         };
-        let new = self.word_for(target, links, out);
+        let target = self.entries[index].target.clone();
+        let new = match target {
+            Target::Group(_) => self.group_word(index, out),
+            _ => self.word_for(&target, links, out),
+        };
         if new != old {
             out.push(FibOp::SetNexthop { id, word: new });
             self.entries[index].word = new;
@@ -319,8 +490,8 @@ impl<F: FibFamily> Nexthops<F> {
         self.note_unresolved(target, new);
     }
 
-    fn word_for(&mut self, target: Target<F>, links: &Links<F>, out: &mut Vec<FibOp<F>>) -> u32 {
-        self.starved.remove(&target);
+    fn word_for(&mut self, target: &Target<F>, links: &Links<F>, out: &mut Vec<FibOp<F>>) -> u32 {
+        self.starved.remove(target);
         let rewrite = match links.want(target) {
             Want::Word(word) => return word,
             Want::Adjacency(rewrite) => rewrite,
@@ -328,7 +499,7 @@ impl<F: FibFamily> Nexthops<F> {
         match self.adjacencies.acquire(rewrite, out) {
             Some(slot) => nexthop_word(NexthopKind::Adjacency, slot),
             None => {
-                self.starved.insert(target);
+                self.starved.insert(target.clone());
                 reason_word(FALLBACK)
             }
         }
@@ -343,8 +514,13 @@ impl<F: FibFamily> Nexthops<F> {
         }
     }
 
+    /// Freed and not yet handed over.
+    pub(super) fn resting(&self) -> usize {
+        self.ids.resting() + self.adjacencies.pool.resting() + self.group_slots.resting()
+    }
+
     pub(super) fn has_freed(&self) -> bool {
-        self.ids.resting() + self.adjacencies.pool.resting() > 0
+        self.resting() > 0
     }
 
     /// Hands over what is no longer referred to.
@@ -352,12 +528,14 @@ impl<F: FibFamily> Nexthops<F> {
         Freed {
             nexthops: self.ids.take_resting(),
             adjacencies: self.adjacencies.pool.take_resting(),
+            groups: self.group_slots.take_resting(),
         }
     }
 
     /// Takes it back after the grace period, and serves those that lacked it.
     pub(super) fn release(&mut self, freed: Freed, links: &Links<F>, out: &mut Vec<FibOp<F>>) {
         self.adjacencies.pool.release(freed.adjacencies);
+        self.group_slots.release(freed.groups);
         self.ids.release(freed.nexthops);
         self.serve_starved(links, out);
         self.serve_waiting(links, out);
@@ -393,6 +571,10 @@ impl<F: FibFamily> Nexthops<F> {
                     .into_iter()
                     .map(|prefix| FibOp::SetRoute { prefix, id }),
             );
+            // Groups had the fall-back's id in its buckets.
+            for group in self.groups_of.get(&reference).cloned().unwrap_or_default() {
+                self.refresh(group, links, out);
+            }
         }
     }
 
@@ -403,7 +585,7 @@ impl<F: FibFamily> Nexthops<F> {
         self.unresolved.iter().filter_map(move |target| {
             let Target::Via {
                 ifindex, gateway, ..
-            } = *target
+            } = target.clone()
             else {
                 return None;
             };
@@ -418,20 +600,44 @@ impl<F: FibFamily> Nexthops<F> {
         fixed
             .chain(self.by_target.values().copied())
             .map(|reference| self.info(reference))
-            .filter(|info| info.prefixes > 0)
+            .filter(|info| info.prefixes + info.groups > 0)
     }
 
     fn info(&self, reference: TargetRef) -> NexthopInfo<F> {
-        let (prefixes, id) = match reference.index() {
-            Some(index) => (self.entries[index].prefixes, self.entries[index].id),
-            None => (self.fixed[reference.0 as usize], Some(reference.0)),
+        let (prefixes, groups, id) = match reference.index().map(|index| &self.entries[index]) {
+            Some(entry) => (entry.prefixes, entry.groups, entry.id),
+            None => (self.fixed[reference.0 as usize], 0, Some(reference.0)),
         };
         NexthopInfo {
             id,
             target: self.target(reference),
             word: self.word(reference),
             prefixes,
+            groups,
         }
+    }
+
+    /// The members of a group in use; none of another target.
+    pub(super) fn members(&self, group: &Target<F>) -> impl Iterator<Item = TargetRef> + '_ {
+        let reference = self.by_target.get(group);
+        let entry = reference.and_then(|reference| self.entries.get(reference.index()?));
+        let made_of = entry.and_then(|entry| entry.made_of.as_ref());
+        made_of
+            .into_iter()
+            .flat_map(|made_of| made_of.members.iter().copied())
+    }
+
+    /// The groups with a slot: slot, next-hop ids, interfaces.
+    pub(super) fn groups(&self) -> impl Iterator<Item = FibOp<F>> + '_ {
+        self.entries.iter().filter_map(|entry| {
+            let group = entry.made_of.as_ref()?;
+            Some(self.group_op(group.slot?, group))
+        })
+    }
+
+    /// Group slots in use.
+    pub(super) fn groups_in_use(&self) -> u32 {
+        self.group_slots.in_use()
     }
 
     /// Ids in use but for the reasons' own, and freed ones.

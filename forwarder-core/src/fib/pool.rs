@@ -89,7 +89,7 @@ impl Pool {
     }
 }
 
-/// Next-hop ids and adjacency slots that nothing refers to any more, on their
+/// Next-hop ids, adjacency and group slots that nothing refers to any more, on their
 /// way through a grace period: [`Fib::take_freed`](super::Fib::take_freed),
 /// wait, [`Fib::release`](super::Fib::release). Dropped instead, they are never
 /// used again.
@@ -98,16 +98,17 @@ impl Pool {
 pub struct Freed {
     pub(super) nexthops: Vec<u32>,
     pub(super) adjacencies: Vec<u32>,
+    pub(super) groups: Vec<u32>,
 }
 
 impl Freed {
     /// Nothing was freed: there is nothing to wait for.
     pub fn is_empty(&self) -> bool {
-        self.nexthops.is_empty() && self.adjacencies.is_empty()
+        self.nexthops.is_empty() && self.adjacencies.is_empty() && self.groups.is_empty()
     }
 
     /// How many ids and slots it holds.
     pub fn len(&self) -> usize {
-        self.nexthops.len() + self.adjacencies.len()
+        self.nexthops.len() + self.adjacencies.len() + self.groups.len()
     }
 }

@@ -26,6 +26,11 @@ pub enum Decision {
     Up(Reason),
     /// Dropped.
     Drop(Reason),
+    /// Sent by one of several ways, which the flow decides.
+    Balance {
+        /// Slot of the group.
+        slot: u32,
+    },
     /// Handed to the kernel as unresolved, with an event to the daemon.
     Resolve {
         /// Number of the egress port.
@@ -45,7 +50,7 @@ pub enum Origin {
 }
 
 /// One prefix as `ROUTES4` holds it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FibEntry<F: FibFamily> {
     /// Key.
     pub prefix: F::Prefix,
@@ -87,6 +92,8 @@ pub struct FibStats {
     pub nexthops: u32,
     /// Adjacency slots in use.
     pub adjacencies: u32,
+    /// Group slots in use.
+    pub groups: u32,
     /// Own addresses in the map.
     pub own: usize,
     /// Ids and slots freed and not yet taken for release.
@@ -142,6 +149,7 @@ impl<F: FibFamily> Fib<F> {
         const UP: u32 = NexthopKind::Up as u32;
         const DROP: u32 = NexthopKind::Drop as u32;
         const RESOLVE: u32 = NexthopKind::Resolve as u32;
+        const GROUP: u32 = NexthopKind::Group as u32;
         let slot = nexthop_slot(word);
         let reason = Reason::from_u32(slot).unwrap_or(Reason::Unresolved);
         match nexthop_kind(word) {
@@ -155,8 +163,20 @@ impl<F: FibFamily> Fib<F> {
             UP => Decision::Up(reason),
             DROP => Decision::Drop(reason),
             RESOLVE => Decision::Resolve { port: slot },
+            GROUP => Decision::Balance { slot },
             _ => Decision::Up(Reason::Unresolved),
         }
+    }
+
+    /// The ways that a group shares its flows among.
+    pub fn ways(&self, target: &Target<F>) -> Vec<(Target<F>, Decision)> {
+        let members = self.nexthops.members(target);
+        members
+            .map(|member| {
+                let word = self.nexthops.word(member);
+                (self.nexthops.target(member), self.decision(word))
+            })
+            .collect()
     }
 
     /// Every prefix in the map, in address order, shorter before longer.
@@ -219,6 +239,7 @@ impl<F: FibFamily> Fib<F> {
                  slot, adjacency, ..
              }| { FibOp::SetAdjacency { slot, adjacency } },
         ));
+        out.extend(self.nexthops.groups());
         out.extend(self.nexthops().filter_map(|info| {
             let id = info
                 .id
@@ -252,7 +273,8 @@ impl<F: FibFamily> Fib<F> {
             nexthops: ids.in_use(),
             adjacencies: slots.in_use(),
             own: self.own.programmed.len(),
-            freed: ids.resting() + slots.resting(),
+            groups: self.nexthops.groups_in_use(),
+            freed: self.nexthops.resting(),
             unresolved: self.gateways_to_resolve().count(),
             without_nexthop: self.nexthops.waiting(),
             without_adjacency: self.nexthops.starved(),

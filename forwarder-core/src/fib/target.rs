@@ -1,12 +1,14 @@
 //! Where a route leads, reduced to what the fast path can tell apart.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use forwarder_common::abi;
+use forwarder_common::abi::{self, GROUP_BUCKETS};
 use forwarder_common::reason::Reason;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::Capacity;
+use super::groups::{Member, Members};
 use super::trie::Bits;
 use crate::net::{Family, Ifindex, Ipv4, Ipv6};
 use crate::route::{Nexthop, Route, RouteType};
@@ -17,7 +19,7 @@ use crate::route::{Nexthop, Route, RouteType};
 /// The order matters: all targets through one interface are neighbours in it,
 /// and among those all through one gateway, so that a change of a port or a
 /// neighbour finds what it concerns as a range.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Target<F: FibFamily> {
     /// Always the same, whatever the links do: counted under this reason,
     /// which also says whether that is up or dropped.
@@ -40,6 +42,8 @@ pub enum Target<F: FibFamily> {
         /// The route's own MTU.
         mtu: Option<u32>,
     },
+    /// To one of several, by the flow.
+    Group(Members<F>),
 }
 
 impl<F: FibFamily> Target<F> {
@@ -59,6 +63,32 @@ impl<F: FibFamily> Target<F> {
         match route.nexthops.as_slice() {
             [nexthop] => Target::through(prefix, nexthop, route.mtu),
             [] => Target::Fixed(Reason::KernelRoute),
+            several => Target::multipath(prefix, several, route.mtu),
+        }
+    }
+
+    /// Each router once, in order. Several links without a router, or more
+    /// routers than a group has buckets, are the kernel's.
+    fn multipath(prefix: F::Prefix, nexthops: &[Nexthop<F>], mtu: Option<u32>) -> Target<F> {
+        let mut shares: BTreeMap<Target<F>, u32> = BTreeMap::new();
+        for nexthop in nexthops {
+            let target = Target::through(prefix, nexthop, mtu);
+            if !matches!(target, Target::Via { .. }) {
+                return Target::Fixed(Reason::Multipath);
+            }
+            *shares.entry(target).or_default() += u32::from(nexthop.weight.max(1));
+        }
+        match shares.len() {
+            1 => shares
+                .into_keys()
+                .next()
+                .unwrap_or(Target::Fixed(Reason::Multipath)),
+            2..=GROUP_BUCKETS => Target::Group(
+                shares
+                    .into_iter()
+                    .map(|(target, weight)| Member { target, weight })
+                    .collect(),
+            ),
             _ => Target::Fixed(Reason::Multipath),
         }
     }
@@ -82,9 +112,9 @@ impl<F: FibFamily> Target<F> {
     }
 
     /// The interface that packets leave by.
-    pub const fn ifindex(&self) -> Option<Ifindex> {
+    pub fn ifindex(&self) -> Option<Ifindex> {
         match *self {
-            Target::Fixed(_) => None,
+            Target::Fixed(_) | Target::Group(_) => None,
             Target::Glean { ifindex, .. } | Target::Via { ifindex, .. } => Some(ifindex),
         }
     }

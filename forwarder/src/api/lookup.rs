@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::model::{KernelAnswer, Lookup, Route, XdpAnswer};
+use super::model::{KernelAnswer, Lookup, Route, Way, XdpAnswer};
 
 /// Puts the three answers side by side and names what differs.
 ///
@@ -29,8 +29,12 @@ fn difference(address: IpAddr, kernel: &KernelAnswer, xdp: &XdpAnswer) -> Option
     let agree = match xdp.verdict.as_str() {
         "forward" => {
             // A host on the link: the fast path names it, the kernel names none.
-            let same_router = kernel.via.or(Some(address)) == xdp.via;
-            kernel.kind == "unicast" && kernel.dev == xdp.dev && same_router
+            let router = kernel.via.or(Some(address));
+            let is_kernels = |via, dev: &Option<String>| via == router && *dev == kernel.dev;
+            // The kernel names one of several; which, is for its own hash to say.
+            let one_of = |way: &Way| way.verdict != "forward" || is_kernels(way.via, &way.dev);
+            let same = is_kernels(xdp.via, &xdp.dev) || xdp.ways.iter().any(one_of);
+            kernel.kind == "unicast" && same
         }
         "drop" => matches!(
             kernel.kind.as_str(),
@@ -50,7 +54,16 @@ fn difference(address: IpAddr, kernel: &KernelAnswer, xdp: &XdpAnswer) -> Option
 /// The fast path's answer for people.
 pub fn xdp_words(answer: &XdpAnswer) -> String {
     match answer.verdict.as_str() {
-        "forward" => format!("forward{}", way(answer.via, answer.dev.as_deref())),
+        "forward" if answer.ways.is_empty() => {
+            format!("forward{}", way(answer.via, answer.dev.as_deref()))
+        }
+        "forward" => {
+            let ways = answer.ways.iter();
+            let ways: Vec<String> = ways
+                .map(|each| way(each.via, each.dev.as_deref()))
+                .collect();
+            format!("forward by the flow, one of:{}", ways.join(","))
+        }
         "up" => format!("hand up to the kernel ({})", answer.reason),
         verdict => format!("{verdict} ({})", answer.reason),
     }

@@ -214,10 +214,22 @@ shapes! {
         pub reason: String,
         /// The longest prefix that matches.
         pub prefix: Option<IpNet>,
-        /// The router, where it forwards.
+        /// The router, where it forwards by one.
         pub via: Option<IpAddr>,
-        /// The interface, where it forwards.
+        /// The interface, where it forwards by one.
         pub dev: Option<String>,
+        /// Where the flow decides: the ways that there are.
+        pub ways: Vec<Way>,
+    }
+
+    /// One of several ways that flows are shared among.
+    pub struct Way {
+        /// The router.
+        pub via: Option<IpAddr>,
+        /// The interface.
+        pub dev: Option<String>,
+        /// "forward", "up", "drop" or "resolve".
+        pub verdict: String,
     }
 
     /// An element of `GET /v1/interfaces`.
@@ -278,8 +290,8 @@ shapes! {
     pub struct Nexthop {
         /// Its number in the maps.
         pub id: u32,
-        /// "forward", "up", "drop", or "resolve" (up, and the neighbour is asked
-        /// for).
+        /// "forward", "up", "drop", "resolve" (up, and the neighbour is asked
+        /// for), or "balance" (the flow picks one of several).
         pub kind: String,
         /// The counter, for "up" and "drop".
         pub reason: Option<String>,
@@ -293,8 +305,12 @@ shapes! {
         pub mtu: Option<u32>,
         /// The adjacency's number, for "forward".
         pub adjacency: Option<u32>,
+        /// The group's number, for "balance".
+        pub group: Option<u32>,
         /// How many prefixes use it.
         pub prefixes: u64,
+        /// How many groups it is a member of.
+        pub groups: u64,
     }
 
     /// `GET /v1/counters`.

@@ -147,8 +147,8 @@ impl Plane {
     pub fn event(&mut self, event: DataplaneEvent) -> bool {
         let tables = &mut self.tables;
         match event {
-            DataplaneEvent::Neighbour4(event) => self.sides.v4.neighbour_event(tables, event),
-            DataplaneEvent::Neighbour6(event) => self.sides.v6.neighbour_event(tables, event),
+            DataplaneEvent::Neighbour4(event) => self.sides.v4.neighbour_event(tables, &event),
+            DataplaneEvent::Neighbour6(event) => self.sides.v6.neighbour_event(tables, &event),
             DataplaneEvent::Constraints(constraints) => {
                 self.constraints = constraints;
                 self.constraints_known = true;

@@ -22,7 +22,7 @@ use super::task::DataplaneTask;
 use crate::api::counters::PortCounters;
 use crate::api::model::{
     self, Degraded, FamilyFib, Fib, Installed as ShownInstalled, Mode, Neighbor, Nexthop,
-    PortSummary, XdpAnswer,
+    PortSummary, Way, XdpAnswer,
 };
 use forwarder_common::abi::program;
 
@@ -228,7 +228,12 @@ impl DataplaneTask {
             mac: adjacency.map(|(_, adjacency)| mac(adjacency.destination)),
             mtu: adjacency.map(|(_, adjacency)| adjacency.mtu),
             adjacency: adjacency.map(|(slot, _)| slot),
+            group: match fib.decision(info.word) {
+                Decision::Balance { slot } => Some(slot),
+                _ => None,
+            },
             prefixes: u64::from(info.prefixes),
+            groups: u64::from(info.groups),
         })
     }
 
@@ -294,18 +299,25 @@ impl DataplaneTask {
     }
 
     fn answer<F: MapFamily>(&self, address: F::Addr) -> XdpAnswer {
-        let Some(entry) = self.plane.side::<F>().fib.lookup(address) else {
+        let fib = &self.plane.side::<F>().fib;
+        let Some(entry) = fib.lookup(address) else {
             return XdpAnswer {
                 verdict: "up".into(),
                 reason: Reason::NoRoute.name().into(),
                 prefix: None,
                 via: None,
                 dev: None,
+                ways: Vec::new(),
             };
         };
         let (kind, reason, adjacency) = words(entry.decision);
         let forwards = adjacency.is_some();
-        let verdict = if kind == "resolve" { "up" } else { kind };
+        let verdict = match kind {
+            "resolve" => "up",
+            "balance" => "forward",
+            kind => kind,
+        };
+        let ways = fib.ways(&entry.target);
         let to = gateway(&entry.target).filter(|_| forwards);
         XdpAnswer {
             verdict: verdict.into(),
@@ -313,6 +325,20 @@ impl DataplaneTask {
             prefix: Some(entry.prefix.into()),
             via: to,
             dev: adjacency.map(|(_, found)| self.plane.interfaces.name(Ifindex(found.ifindex))),
+            ways: ways
+                .into_iter()
+                .map(|(target, decision)| self.show_way(&target, decision))
+                .collect(),
+        }
+    }
+
+    fn show_way<F: MapFamily>(&self, target: &Target<F>, decision: Decision) -> Way {
+        let (verdict, _, _) = words(decision);
+        let dev = target.ifindex();
+        Way {
+            via: gateway(target),
+            dev: dev.map(|ifindex| self.plane.interfaces.name(ifindex)),
+            verdict: verdict.into(),
         }
     }
 
@@ -494,6 +520,7 @@ fn words(decision: Decision) -> (&'static str, Option<Reason>, Option<Found>) {
         Decision::Up(reason) => ("up", Some(reason), None),
         Decision::Drop(reason) => ("drop", Some(reason), None),
         Decision::Resolve { .. } => ("resolve", Some(Reason::Unresolved), None),
+        Decision::Balance { .. } => ("balance", None, None),
     }
 }
 

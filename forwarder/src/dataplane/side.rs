@@ -76,8 +76,8 @@ impl<F: MapFamily> Side<F> {
     }
 
     /// Something about a neighbour.
-    pub fn neighbour_event(&mut self, tables: &mut Tables, event: NeighbourEvent<F>) {
-        match event {
+    pub fn neighbour_event(&mut self, tables: &mut Tables, event: &NeighbourEvent<F>) {
+        match *event {
             NeighbourEvent::Set(neighbour) => self.neighbour(neighbour),
             NeighbourEvent::Gone { ifindex, address } => self.neighbour_gone((ifindex, address)),
             NeighbourEvent::DumpStart => self.dumped = Some(BTreeSet::new()),
@@ -165,6 +165,11 @@ impl<F: MapFamily> Side<F> {
                 FibOp::SetAdjacency { slot, adjacency } => {
                     tables.set_adjacency(*slot, *adjacency).map_err(Into::into)
                 }
+                FibOp::SetGroup {
+                    slot,
+                    buckets,
+                    links,
+                } => tables.set_group(*slot, buckets, *links).map_err(Into::into),
                 FibOp::SetNexthop { id, word } => {
                     tables.set_nexthop(*id, *word).map_err(Into::into)
                 }

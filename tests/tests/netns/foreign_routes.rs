@@ -104,11 +104,14 @@ fn next_hop_objects_are_followed() {
 }
 
 #[test]
-fn several_next_hops_are_left_to_the_kernel() {
+fn several_routers_are_a_group_and_several_links_are_left_to_the_kernel() {
     lab::test("foreign-multipath", |lab| {
         let (star, router) = ready(lab)?;
         let hops = "nexthop via 10.0.2.2 nexthop via 10.0.3.2";
         star.r1.run(&format!("ip route add {NET} {hops}"))?;
+        router.wait_verdict(HOST, "forward", "forwarded")?;
+        let hops = "nexthop dev eth1 nexthop dev eth2";
+        star.r1.run(&format!("ip route replace {NET} {hops}"))?;
         router.wait_verdict(HOST, "up", "multipath")
     });
 }

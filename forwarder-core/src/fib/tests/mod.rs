@@ -107,7 +107,7 @@ impl Bench {
         self.ops.clear();
         change(&mut self.fib, &mut self.ops);
         for op in &self.ops {
-            self.maps.execute(*op);
+            self.maps.execute(op.clone());
         }
         &self.ops
     }

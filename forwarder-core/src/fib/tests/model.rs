@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use forwarder_common::abi::{Adjacency, NexthopKind, nexthop_kind, nexthop_slot};
+use forwarder_common::abi::{Adjacency, GROUP_BUCKETS, NexthopKind, nexthop_kind, nexthop_slot};
 use forwarder_common::reason::Reason;
 use ipnet::Ipv4Net;
 
@@ -21,10 +21,12 @@ pub(super) struct Maps {
     routes: BTreeMap<Ipv4Net, u32>,
     nexthops: BTreeMap<u32, u32>,
     adjacencies: BTreeMap<u32, Adjacency>,
+    groups: BTreeMap<u32, Box<[u32; GROUP_BUCKETS]>>,
     pub(super) own: BTreeSet<Ipv4Addr>,
     now: u64,
     ids_seen: LastSeen,
     slots_seen: LastSeen,
+    groups_seen: LastSeen,
     /// Start of the grace period that is running, and of the last that ended:
     /// what was last reachable at or before the latter is read by nobody.
     grace_start: u64,
@@ -38,6 +40,8 @@ impl Maps {
             routes: BTreeMap::new(),
             nexthops: BTreeMap::new(),
             adjacencies: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            groups_seen: LastSeen::new(),
             own: BTreeSet::new(),
             now: 0,
             ids_seen: LastSeen::new(),
@@ -60,6 +64,7 @@ impl Maps {
     pub(super) fn execute(&mut self, op: FibOp) {
         match op {
             FibOp::SetAdjacency { slot, adjacency } => self.set_adjacency(slot, adjacency),
+            FibOp::SetGroup { slot, buckets, .. } => self.set_group(slot, buckets),
             FibOp::SetNexthop { id, word } => self.set_nexthop(id, word),
             FibOp::SetRoute { prefix, id } => {
                 assert_eq!(prefix, prefix.trunc());
@@ -92,6 +97,23 @@ impl Maps {
         self.adjacencies.insert(slot, adjacency);
     }
 
+    fn set_group(&mut self, slot: u32, buckets: Box<[u32; GROUP_BUCKETS]>) {
+        assert!(self.capacity.groups.contains(&slot));
+        self.assert_quiet(self.groups_seen.get(&slot), "group", slot);
+        self.groups.insert(slot, buckets);
+    }
+
+    /// Ids that a program can reach by the routes, groups included.
+    fn reachable(&self) -> BTreeSet<u32> {
+        let mut ids: BTreeSet<u32> = self.routes.values().copied().collect();
+        for id in ids.clone() {
+            if let Some(slot) = group_slot(self.nexthops[&id]) {
+                ids.extend(self.groups[&slot].iter());
+            }
+        }
+        ids
+    }
+
     fn set_nexthop(&mut self, id: u32, word: u32) {
         assert!(id < FIRST_ID || self.capacity.nexthops.contains(&id));
         if nexthop_kind(word) == NexthopKind::Adjacency as u32 {
@@ -101,7 +123,11 @@ impl Maps {
                 "slot {slot} was never filled"
             );
         }
-        if self.routes.values().any(|&used| used == id) {
+        if let Some(slot) = group_slot(word) {
+            let members = &self.groups[&slot];
+            assert!(members.iter().all(|id| self.nexthops.contains_key(id)));
+        }
+        if self.reachable().contains(&id) {
             assert_ne!(self.nexthops.get(&id), Some(&word), "id {id}: no change");
         } else {
             self.assert_quiet(self.ids_seen.get(&id), "next hop", id);
@@ -119,8 +145,11 @@ impl Maps {
 
     /// Notes what a program that starts now can reach.
     fn see(&mut self) {
-        for &id in self.routes.values() {
+        for id in self.reachable() {
             self.ids_seen.insert(id, self.now);
+            if let Some(slot) = group_slot(self.nexthops[&id]) {
+                self.groups_seen.insert(slot, self.now);
+            }
             if let Some(slot) = adjacency_slot(self.nexthops[&id]) {
                 self.slots_seen.insert(slot, self.now);
             }
@@ -131,12 +160,23 @@ impl Maps {
                 .ids_seen
                 .get(id)
                 .is_some_and(|&seen| seen > self.quiet_until);
+            if let Some(slot) = group_slot(word).filter(|_| reading) {
+                let seen = self.ids_seen[id];
+                let group_seen = self.groups_seen.entry(slot).or_default();
+                *group_seen = seen.max(*group_seen);
+            }
             if let Some(slot) = adjacency_slot(word).filter(|_| reading) {
                 let seen = self.ids_seen[id];
                 let slot_seen = self.slots_seen.entry(slot).or_default();
                 *slot_seen = seen.max(*slot_seen);
             }
         }
+    }
+
+    /// What the members of a group lead to.
+    pub(super) fn members(&self, slot: u32) -> Vec<Decision> {
+        let ids: BTreeSet<u32> = self.groups[&slot].iter().copied().collect();
+        ids.into_iter().map(|id| self.act(id)).collect()
     }
 
     /// The program's lookup.
@@ -146,9 +186,13 @@ impl Maps {
             .iter()
             .filter(|(prefix, _)| prefix.contains(&address));
         let (_, id) = matches.max_by_key(|(prefix, _)| prefix.prefix_len())?;
-        let word = self.nexthops[id];
+        Some(self.act(*id))
+    }
+
+    fn act(&self, id: u32) -> Decision {
+        let word = self.nexthops[&id];
         let slot = nexthop_slot(word);
-        Some(match nexthop_kind(word) {
+        match nexthop_kind(word) {
             1 => Decision::Forward {
                 slot,
                 adjacency: self.adjacencies[&slot],
@@ -156,14 +200,19 @@ impl Maps {
             2 => Decision::Up(Reason::from_u32(slot).unwrap()),
             3 => Decision::Drop(Reason::from_u32(slot).unwrap()),
             4 => Decision::Resolve { port: slot },
+            5 => Decision::Balance { slot },
             kind => panic!("next hop {id} has a word of kind {kind}"),
-        })
+        }
     }
 
     /// Prefixes held, for comparison with the FIB's own listing.
     pub(super) fn routes(&self) -> impl Iterator<Item = (Ipv4Net, u32)> + '_ {
         self.routes.iter().map(|(&prefix, &id)| (prefix, id))
     }
+}
+
+fn group_slot(word: u32) -> Option<u32> {
+    (nexthop_kind(word) == NexthopKind::Group as u32).then(|| nexthop_slot(word))
 }
 
 fn adjacency_slot(word: u32) -> Option<u32> {

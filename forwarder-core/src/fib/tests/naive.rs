@@ -14,13 +14,23 @@ pub(super) struct State {
 }
 
 /// What a packet should meet. Slots are the FIB's own business.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) enum Expected {
     NoRoute,
     Forward(Adjacency),
     Up(Reason),
     Drop(Reason),
     Resolve(u32),
+    /// One of these, by the flow: each once, in no order.
+    Balance(Vec<Expected>),
+}
+
+impl Expected {
+    pub(super) fn balance(mut members: Vec<Expected>) -> Expected {
+        members.sort_by_key(|member| format!("{member:?}"));
+        members.dedup();
+        Expected::Balance(members)
+    }
 }
 
 impl From<Option<Decision>> for Expected {
@@ -31,6 +41,7 @@ impl From<Option<Decision>> for Expected {
             Some(Decision::Up(reason)) => Expected::Up(reason),
             Some(Decision::Drop(reason)) => Expected::Drop(reason),
             Some(Decision::Resolve { port }) => Expected::Resolve(port),
+            Some(Decision::Balance { slot }) => panic!("group {slot} is not a way"),
         }
     }
 }
@@ -67,9 +78,22 @@ impl State {
     }
 
     fn unicast(&self, address: Ipv4Addr, route: &Route<Ipv4>) -> Expected {
-        let [nexthop] = route.nexthops[..] else {
-            return Expected::Up(Reason::Multipath);
-        };
+        let distinct: BTreeSet<_> = route
+            .nexthops
+            .iter()
+            .map(|hop| (hop.ifindex, hop.gateway))
+            .collect();
+        if distinct.len() > 1 {
+            if route.nexthops.iter().any(|hop| hop.gateway.is_none()) {
+                return Expected::Up(Reason::Multipath);
+            }
+            let ways = route.nexthops.iter();
+            return Expected::balance(ways.map(|hop| self.way(address, route, hop)).collect());
+        }
+        self.way(address, route, &route.nexthops[0])
+    }
+
+    fn way(&self, address: Ipv4Addr, route: &Route<Ipv4>, nexthop: &Nexthop<Ipv4>) -> Expected {
         let ifindex = nexthop.ifindex.unwrap();
         let Some(port) = self.ports.get(&ifindex).filter(|port| port.can_transmit) else {
             return Expected::Up(Reason::EgressCannotRedirect);
@@ -100,12 +124,13 @@ impl State {
                 *table == TableId::MAIN && self.routes.contains_key(&(*prefix, TableId::LOCAL));
             !hidden && !target::is_fixed::<Ipv4>(*prefix)
         });
-        let gateways = selected.filter_map(|((prefix, _), route)| {
-            let [nexthop] = route.nexthops[..] else {
-                return None;
-            };
+        let gateways = selected.flat_map(|((prefix, _), route)| {
             let peer = (prefix.prefix_len() == 32).then(|| prefix.addr());
-            Some((nexthop.ifindex?, nexthop.gateway.or(peer)?))
+            // A way straight onto a link makes the whole route the kernel's.
+            let on_link = |hop: &Nexthop<Ipv4>| hop.gateway.or(peer).is_none();
+            let followed = route.nexthops.len() == 1 || !route.nexthops.iter().any(on_link);
+            let ways = route.nexthops.iter().filter(move |_| followed);
+            ways.filter_map(move |hop| Some((hop.ifindex?, hop.gateway.or(peer)?)))
         });
         gateways
             .filter(|(ifindex, _)| {

@@ -90,13 +90,19 @@ fn reasons_by_route_type() {
 }
 
 #[test]
-fn several_next_hops_are_the_kernels_choice() {
+fn several_routers_are_a_group_and_several_links_the_kernels_choice() {
     let mut bench = Bench::new();
-    let paths = [
+    let routers = [
         Nexthop::via(addr("10.0.0.1"), ETH1),
         Nexthop::via(addr("10.0.1.1"), ETH2),
     ];
-    bench.main("198.51.100.0/24", &route(RouteType::Unicast, &paths));
+    bench.main("198.51.100.0/24", &route(RouteType::Unicast, &routers));
+    assert_eq!(
+        bench.decide("198.51.100.1"),
+        Some(Decision::Balance { slot: 0 })
+    );
+    let links = [Nexthop::link(ETH1), Nexthop::link(ETH2)];
+    bench.main("198.51.100.0/24", &route(RouteType::Unicast, &links));
     assert_eq!(bench.decide("198.51.100.1"), up(Reason::Multipath));
 }
 

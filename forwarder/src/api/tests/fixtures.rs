@@ -100,6 +100,7 @@ pub(crate) fn lookup() -> Lookup {
             prefix: Some("198.51.100.0/24".parse().unwrap()),
             via,
             dev,
+            ways: Vec::new(),
         },
     )
 }
@@ -147,7 +148,9 @@ pub(crate) fn nexthop() -> Nexthop {
         mac: Some("02:00:00:00:00:02".into()),
         mtu: Some(1500),
         adjacency: Some(0),
+        group: None,
         prefixes: 10_000,
+        groups: 0,
     }
 }
 

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use crate::api::lookup::compare;
-use crate::api::model::{KernelAnswer, XdpAnswer};
+use crate::api::model::{KernelAnswer, Way, XdpAnswer};
 
 fn kernel(kind: &str, via: Option<u8>, dev: Option<&str>) -> KernelAnswer {
     KernelAnswer {
@@ -18,6 +18,15 @@ fn xdp(verdict: &str, via: Option<u8>, dev: Option<&str>) -> XdpAnswer {
         prefix: None,
         via: via.map(router),
         dev: dev.map(Into::into),
+        ways: Vec::new(),
+    }
+}
+
+fn way(via: u8, dev: &str, verdict: &str) -> Way {
+    Way {
+        via: Some(router(via)),
+        dev: Some(dev.into()),
+        verdict: verdict.into(),
     }
 }
 
@@ -77,6 +86,21 @@ fn a_drop_agrees_with_types_that_drop() {
         xdp("drop", None, None),
         false,
     );
+}
+
+/// The kernel's answer is one of several ways, by a hash of its own.
+#[test]
+fn several_ways_agree_with_any_of_them() {
+    let several = |ways: &[Way]| XdpAnswer {
+        ways: ways.to_vec(),
+        ..xdp("forward", None, None)
+    };
+    let kernel = || kernel("unicast", Some(1), Some("eth1"));
+    let (same, other) = (way(1, "eth1", "forward"), way(2, "eth2", "forward"));
+    check(kernel(), several(&[other.clone(), same]), true);
+    check(kernel(), several(&[other.clone(), other.clone()]), false);
+    // Flows of a member that goes up are routed by the kernel itself.
+    check(kernel(), several(&[other, way(3, "eth3", "up")]), true);
 }
 
 #[test]

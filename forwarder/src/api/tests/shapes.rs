@@ -73,6 +73,7 @@ fn lookup() {
             "prefix": "198.51.100.0/24",
             "via": "192.0.2.1",
             "dev": "eth1",
+            "ways": [],
         },
         "agree": true,
         "difference": null,
@@ -128,7 +129,9 @@ fn nexthop() {
         "mac": "02:00:00:00:00:02",
         "mtu": 1500,
         "adjacency": 0,
+        "group": null,
         "prefixes": 10000,
+        "groups": 0,
     });
     assert_eq!(value(&fixtures::nexthop()), expected);
 }

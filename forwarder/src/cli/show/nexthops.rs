@@ -17,9 +17,10 @@ pub(super) fn render(nexthops: &[Nexthop]) -> String {
         ">PREFIXES",
     ]);
     for nexthop in nexthops {
-        let does = match &nexthop.reason {
-            Some(reason) => format!("{} ({reason})", nexthop.kind),
-            None => nexthop.kind.clone(),
+        let does = match (&nexthop.reason, nexthop.group) {
+            (Some(reason), _) => format!("{} ({reason})", nexthop.kind),
+            (None, Some(group)) => format!("{} (group {group})", nexthop.kind),
+            (None, None) => nexthop.kind.clone(),
         };
         table.row([
             nexthop.id.to_string(),
