@@ -13,6 +13,7 @@ mod ipv6;
 mod lab_itself;
 mod latency;
 mod lifecycle;
+mod live;
 mod losses;
 mod traffic;
 

@@ -8,11 +8,10 @@ mod sample;
 mod twins;
 mod wire;
 
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, ensure};
-use forwarder_tests::lab;
+use forwarder_tests::{lab, numbers};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
 use sample::{Packet, Sample, sample};
@@ -96,9 +95,7 @@ fn is_own_time6(ip: &[u8]) -> bool {
     const ICMPV6: u8 = 58;
     match ip[6] {
         0 => true,
-        ICMPV6 => {
-            (130..=143).contains(&ip[40]) || ip.get(72..88).is_some_and(|to| never_answers(to))
-        }
+        ICMPV6 => (130..=143).contains(&ip[40]) || ip.get(72..88).is_some_and(never_answers),
         _ => false,
     }
 }
@@ -164,19 +161,11 @@ fn show(outputs: &[Output]) -> String {
     outputs.iter().map(show).collect()
 }
 
-fn seed() -> u64 {
-    let given = std::env::var("PROPTEST_RNG_SEED").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-        let random = std::hash::RandomState::new().build_hasher();
-        random.finish()
-    })
-}
-
 /// Random frames; every reason of `reasons` must have been counted.
 fn compare(name: &str, reverse_path: u8, reasons: &[&str]) {
     lab::test(name, |lab| {
         let twins = Twins::start(lab, reverse_path)?;
-        let seed = seed();
+        let seed = numbers::seed("FORWARDER_SEED");
         let config = Config {
             cases: CASES,
             failure_persistence: None,
@@ -188,7 +177,7 @@ fn compare(name: &str, reverse_path: u8, reasons: &[&str]) {
             let result = comparison.borrow_mut().compare(&sample);
             result.map_err(|error| TestCaseError::fail(format!("{error:#}")))
         });
-        result.with_context(|| format!("with PROPTEST_RNG_SEED={seed}"))?;
+        result.with_context(|| format!("with FORWARDER_SEED={seed}"))?;
         let router = &comparison.borrow().twins.router;
         for reason in reasons {
             let count = router.counter(reason)?;
