@@ -7,6 +7,7 @@ mod configured;
 mod flood;
 mod foreign_routes;
 mod forwarding;
+mod growth;
 mod invariant;
 mod ipv6;
 mod lab_itself;
