@@ -3,6 +3,7 @@
 //! the one that went in, bit for bit.
 
 mod engines;
+mod equal;
 mod groups;
 mod ipv6;
 mod kernel;
@@ -44,6 +45,12 @@ const ENGINES: [Lookup; 2] = [
     },
     Lookup::LpmTrie { prefixes: 1024 },
 ];
+
+/// For `--success-output`.
+#[expect(clippy::print_stderr, reason = "a test's own report")]
+fn show(figures: &str) {
+    eprintln!("{figures}");
+}
 
 struct Bench {
     object: Object,
