@@ -12,7 +12,7 @@ pub(super) const PORTS: usize = 3;
 pub(super) const SMALL_MTU: u32 = 1_300;
 
 /// Nothing is limited: the kernel alone has no such limits.
-const CONFIG: &str = "[dataplane]\nattach = \"native\"\n[dataplane.punt]\nown = 0\nlink = 0\n\
+const CONFIG: &str = "attach = \"native\"\n[dataplane.punt]\nown = 0\nlink = 0\n\
     ttl = 0\nno-route = 0\nunreachable = 0\nunresolved = 0\nmtu = 0\noptions = 0\nredirect = 0\n\
     link-local = 0\n";
 
@@ -25,14 +25,14 @@ route add blackhole 198.51.101.0/24
 route add unreachable 198.51.102.0/24
 route add prohibit 198.51.103.0/24
 route add throw 198.51.104.0/24
-route add 203.0.113.0/24 via 10.0.2.3 mtu 1000
+route add 203.0.113.0/24 via 10.0.2.3 mtu lock 1000
 route add 2001:db8:100::/48 via 2001:db8:2::2
 route add 2001:db8:100:8000::/49 via 2001:db8:3::2
 route add 2001:db8:100:8000::200/128 via fe80::2 dev eth0
 route add blackhole 2001:db8:101::/48
 route add unreachable 2001:db8:102::/48
 route add prohibit 2001:db8:103::/48
-route add 2001:db8:110::/48 via 2001:db8:2::3 mtu 1290
+route add 2001:db8:110::/48 via 2001:db8:2::3 mtu lock 1290
 ";
 
 /// The MAC address of a router's port: both have the same.
@@ -53,11 +53,12 @@ pub(super) struct Twins {
 }
 
 impl Twins {
-    /// `reverse_path` is the value of `rp_filter`.
-    pub(super) fn start(lab: &Lab, reverse_path: u8) -> anyhow::Result<Twins> {
-        let (ours, r1) = topology(lab, "r1", "w1", reverse_path)?;
-        let (kernels, _) = topology(lab, "k1", "w2", reverse_path)?;
-        let router = lab.start_router(&r1, CONFIG)?;
+    /// Ours looks routes up by this engine.
+    pub(super) fn start(lab: &Lab, engine: &str) -> anyhow::Result<Twins> {
+        let (ours, r1) = topology(lab, "r1", "w1")?;
+        let (kernels, _) = topology(lab, "k1", "w2")?;
+        let config = format!("[dataplane]\nengine = \"{engine}\"\n{CONFIG}");
+        let router = lab.start_router(&r1, &config)?;
         for (address, port) in [
             ("10.0.1.3", "eth0"),
             ("203.0.113.7", "eth1"),
@@ -77,12 +78,7 @@ impl Twins {
     }
 }
 
-fn topology(
-    lab: &Lab,
-    router: &str,
-    wire: &str,
-    reverse_path: u8,
-) -> anyhow::Result<(Wire, Namespace)> {
+fn topology(lab: &Lab, router: &str, wire: &str) -> anyhow::Result<(Wire, Namespace)> {
     let r = lab.router_namespace(router)?;
     let w = lab.namespace(wire)?;
     for (key, value) in [
@@ -97,7 +93,7 @@ fn topology(
         ("ipv6/icmp/ratelimit", "0"),
         ("ipv6/auto_flowlabels", "0"),
         ("ipv4/conf/all/rp_filter", "0"),
-        ("ipv4/conf/default/rp_filter", &reverse_path.to_string()),
+        ("ipv4/conf/default/rp_filter", "0"),
     ] {
         r.sysctl(&format!("net/{key}"), value)?;
     }
