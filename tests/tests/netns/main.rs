@@ -4,6 +4,7 @@
 mod accounts;
 mod bad_input;
 mod configured;
+mod doctor;
 mod flood;
 mod foreign_routes;
 mod forwarding;
