@@ -112,12 +112,12 @@ mod tests {
             fewer.remove(lost);
             let number = |old: usize| (old != lost).then_some(old - usize::from(old > lost));
             let after = assign(&fewer, |bucket| number(usize::from(before[bucket])));
-            for bucket in 0..GROUP_BUCKETS {
-                if let Some(same) = number(usize::from(before[bucket])) {
-                    // A share only grows: nobody has to give a bucket up.
-                    prop_assert_eq!(usize::from(after[bucket]), same);
-                }
-            }
+            let moved = (0..GROUP_BUCKETS).filter(|&bucket| {
+                let same = number(usize::from(before[bucket]));
+                same.is_some_and(|same| usize::from(after[bucket]) != same)
+            });
+            // Rounding may take a bucket from each of the others.
+            prop_assert!(moved.count() <= fewer.len());
             prop_assert_eq!(counts(&after, fewer.len()), {
                 quotas(&fewer).into_iter().map(|quota| quota as usize).collect::<Vec<_>>()
             });

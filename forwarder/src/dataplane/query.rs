@@ -265,7 +265,6 @@ impl DataplaneTask {
         let (v4, v6) = (self.stats::<Ipv4>(), self.stats::<Ipv6>());
         let (rows_used, rows) = self.plane.tables.of::<Ipv4>().rows();
         let (rows_used6, rows6) = self.plane.tables.of::<Ipv6>().rows();
-        let overflow = |stats: &FibStats| stats.without_nexthop + stats.without_adjacency;
         Fib {
             engine: self.config.dataplane.engine.name().into(),
             prefixes: (v4.prefixes - v4.host_routes) as u64,
@@ -273,7 +272,7 @@ impl DataplaneTask {
             nexthops: u64::from(v4.nexthops + v6.nexthops),
             adjacencies: u64::from(v4.adjacencies + v6.adjacencies),
             own_addresses: v4.own as u64,
-            overflow: (overflow(&v4) + overflow(&v6)) as u64,
+            overflow: (v4.without_room() + v6.without_room()) as u64,
             rows_used: u64::from(rows_used),
             rows: u64::from(rows),
             bytes: self.plane.tables.bytes(),
@@ -447,7 +446,7 @@ impl DataplaneTask {
         }
         let overflow: usize = [self.stats::<Ipv4>(), self.stats::<Ipv6>()]
             .iter()
-            .map(|stats| stats.without_nexthop + stats.without_adjacency + stats.without_own)
+            .map(FibStats::without_room)
             .sum();
         if self.plane.is_full() || overflow > 0 {
             say(

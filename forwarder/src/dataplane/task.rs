@@ -147,8 +147,12 @@ impl DataplaneTask {
                 Some(events) = self.inputs.events.recv() => self.dataplane_events(events),
                 Ok(()) = self.inputs.interfaces.changed() => self.interfaces_changed(),
                 result = self.features.changed() => self.features_changed(result),
-                Some(ours) = self.inputs.ours4.recv() => self.programmer4.ours(ours),
-                Some(ours) = self.inputs.ours6.recv() => self.programmer6.ours(ours),
+                Some(ours) = self.inputs.ours4.recv() => {
+                    self.programmer4.ours(&mut self.plane, ours);
+                }
+                Some(ours) = self.inputs.ours6.recv() => {
+                    self.programmer6.ours(&mut self.plane, ours);
+                }
                 Ok(()) = self.inputs.ready4.changed() => self.kernel_known(),
                 Ok(()) = self.inputs.ready6.changed() => self.kernel_known(),
                 Ok(()) = self.inputs.rib4.generation.changed() => {

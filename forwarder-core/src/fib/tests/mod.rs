@@ -105,11 +105,22 @@ impl Bench {
 
     fn call(&mut self, change: impl FnOnce(&mut Fib, &mut Vec<FibOp>)) -> &[FibOp] {
         self.ops.clear();
+        let before = self.targets();
         change(&mut self.fib, &mut self.ops);
+        let after = self.targets();
+        let kept = before.intersection(&after).map(|(id, _)| *id);
+        self.maps.keep(kept.collect());
         for op in &self.ops {
             self.maps.execute(op.clone());
         }
         &self.ops
+    }
+
+    fn targets(&self) -> BTreeSet<(u32, Target)> {
+        let nexthops = self.fib.nexthops();
+        nexthops
+            .filter_map(|nexthop| Some((nexthop.id?, nexthop.target)))
+            .collect()
     }
 
     fn main(&mut self, prefix: &str, route: &Route<Ipv4>) -> &[FibOp] {

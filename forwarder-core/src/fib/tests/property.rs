@@ -292,16 +292,20 @@ impl Run {
         let fallen_back = with.iter().filter(|nexthop| {
             !matches!(nexthop.target, Target::Fixed(_)) && nexthop.word == reason_word(FALLBACK)
         });
-        let waiting: u32 = without.iter().map(|nexthop| nexthop.prefixes).sum();
+        let waiting: u32 = without
+            .iter()
+            .map(|nexthop| nexthop.prefixes + nexthop.groups)
+            .sum();
         assert_eq!(waiting as usize, stats.without_nexthop);
-        assert_eq!(fallen_back.count(), stats.without_adjacency);
+        let without_slot = stats.without_adjacency + stats.without_group;
+        assert_eq!(fallen_back.count(), without_slot);
         assert_eq!(stats.own + stats.without_own, self.state.own().len());
     }
 
     /// Either as expected, or handed up because a table is full.
     fn check_within_limits(&self) {
         let stats = self.bench.fib.stats();
-        let lacking = stats.without_nexthop + stats.without_adjacency > 0;
+        let lacking = stats.without_room() > stats.without_own;
         for address in ADDRESSES {
             let (seen, expected) = (self.seen(address), self.state.expect(addr(address)));
             let gives_way = matches!(
@@ -391,6 +395,7 @@ proptest! {
         let ids_full = stats.nexthops == capacity.nexthops.len() as u32;
         prop_assert!(stats.without_nexthop == 0 || ids_full);
         prop_assert!(stats.without_adjacency == 0 || stats.adjacencies == capacity.adjacencies.len() as u32);
+        prop_assert!(stats.without_group == 0 || stats.groups == capacity.groups.len() as u32);
         prop_assert!(stats.without_own == 0 || stats.own == capacity.own as usize);
     }
 
@@ -417,7 +422,8 @@ proptest! {
         run.settle();
         run.check_exactly();
         let stats = run.bench.fib.stats();
-        prop_assert_eq!((stats.prefixes, stats.nexthops, stats.adjacencies), (5, 0, 0));
+        prop_assert_eq!((stats.prefixes, stats.nexthops), (5, 0));
+        prop_assert_eq!((stats.adjacencies, stats.groups), (0, 0));
     }
 }
 
