@@ -78,6 +78,8 @@ pub struct Forwarding {
     pub ipv6: Look<u32>,
     /// `net.ipv4.fib_multipath_hash_policy`.
     pub hash_policy: Look<u32>,
+    /// `net.ipv6.fib_multipath_hash_policy`.
+    pub hash_policy6: Look<u32>,
     /// What the operator configured that must not be bypassed.
     pub constraints: Look<Constraints>,
     /// Names in `[dataplane] interfaces` that do not exist, in the daemon's words.

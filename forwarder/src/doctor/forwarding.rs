@@ -127,20 +127,30 @@ fn send_redirects(facts: &Facts) -> Finding {
     })
 }
 
+/// A family that no port has, or that has no multipath routes in this kernel,
+/// chooses nothing.
 fn hash_policy(facts: &Facts) -> Finding {
-    let check = check("multipath-hash");
-    match &facts.forwarding.hash_policy {
-        // A kernel without multipath routes.
-        Err(why) => check.ok(format!("not used: {why}")),
-        Ok(0) => check
-            .note(
-                "net.ipv4.fib_multipath_hash_policy is 0",
-                "The kernel chooses among equal paths by addresses alone, the fast path by ports \
-                 too: flows between two hosts that take the slow path share one link.",
-            )
-            .mend("sysctl -w net.ipv4.fib_multipath_hash_policy=1"),
-        Ok(value) => check.ok(format!("{value}")),
+    let forwarding = &facts.forwarding;
+    let ipv6 = facts.interfaces.iter().any(|interface| interface.ipv6);
+    let by_addresses = |used: bool, policy: &Look<u32>| used && *policy == Ok(0);
+    let mut settings = Vec::new();
+    if by_addresses(true, &forwarding.hash_policy) {
+        settings.push("net.ipv4.fib_multipath_hash_policy");
     }
+    if by_addresses(ipv6, &forwarding.hash_policy6) {
+        settings.push("net.ipv6.fib_multipath_hash_policy");
+    }
+    let check = check("multipath-hash");
+    if settings.is_empty() {
+        return check.ok("not by addresses alone");
+    }
+    check
+        .note(
+            format!("{} is 0", settings.join(", ")),
+            "The kernel chooses among equal paths by addresses alone, the fast path by ports too: \
+             flows between two hosts that take the slow path share one link.",
+        )
+        .mend(format!("sysctl -w {}=1", settings.join("=1 ")))
 }
 
 fn constraints(facts: &Facts) -> Vec<Finding> {

@@ -2,7 +2,8 @@
 //! commands that mend it.
 //!
 //! * [`facts`]: what was found, gathered by [`gather`], which only looks
-//! * `kernel`, `limits`, `forwarding`, `interface`: what follows from it
+//! * `kernel`, `limits`, `forwarding`, `interface` (with `nic`, `queues`, `veth`):
+//!   what follows from it
 //! * [`finding`]: one conclusion; [`render`]: all of them for people
 //!
 //! Judgement is a function of the facts, so that every rule is tested with made-up
@@ -18,6 +19,7 @@ pub mod gather;
 mod interface;
 mod kernel;
 mod limits;
+mod nic;
 mod queues;
 pub mod render;
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn look_at_peer(ifindex: Ifindex) -> (Look<String>, Look<bool>) {
     let offloads = ask(Ethtool::open().as_ref(), |ethtool| ethtool.offloads(&name));
     let on = |offloads: BTreeMap<String, Offload>| {
         let is_on = |name: &&str| offloads.get(*name).is_some_and(|offload| offload.on);
-        TX_CHECKSUMS.iter().any(|name| is_on(&name))
+        TX_CHECKSUMS.iter().any(is_on)
     };
     (Ok(name), offloads.map(on))
 }

@@ -83,6 +83,7 @@ pub async fn gather(
             ipv4: machine::sysctl("net/ipv4/ip_forward"),
             ipv6: machine::sysctl("net/ipv6/conf/all/forwarding"),
             hash_policy: machine::sysctl("net/ipv4/fib_multipath_hash_policy"),
+            hash_policy6: machine::sysctl("net/ipv6/fib_multipath_hash_policy"),
             constraints,
             missing: missing(&config, &interfaces),
         },

@@ -67,8 +67,15 @@ fn the_kernels_choice_among_paths_should_look_at_ports() {
     let mend = ["sysctl -w net.ipv4.fib_multipath_hash_policy=1"];
     assert_only(&by_address, "multipath-hash", Level::Note, &mend);
     assert_well(&with(|facts| {
-        facts.forwarding.hash_policy = Err("no such file".into())
+        facts.forwarding.hash_policy = Err("no such file".into());
     }));
+    let mut both = by_address;
+    both.forwarding.hash_policy6 = Ok(0);
+    assert_only(&both, "multipath-hash", Level::Note, &mend);
+    both.interfaces[1].ipv6 = true;
+    let mend = "sysctl -w net.ipv4.fib_multipath_hash_policy=1 \
+                net.ipv6.fib_multipath_hash_policy=1";
+    assert_only(&both, "multipath-hash", Level::Note, &[mend]);
 }
 
 fn constrained(change: impl FnOnce(&mut Constraints)) -> Facts {

@@ -155,6 +155,11 @@ fn joined_frames_and_native_xdp_exclude_each_other() {
     let gro = with_nic(|nic| nic.offloads = Ok(on("rx-gro-hw", true)));
     let mend = ["ethtool -K eth0 rx-gro-hw off"];
     assert_only(&gro, "receive-offload", Level::Warning, &mend);
+    let mut both = on("rx-lro", true);
+    both.extend(on("rx-gro-hw", true));
+    let both = with_nic(|nic| nic.offloads = Ok(both));
+    let mend = ["ethtool -K eth0 lro off", "ethtool -K eth0 rx-gro-hw off"];
+    assert_only(&both, "receive-offload", Level::Warning, &mend);
     let fixed = with_nic(|nic| nic.offloads = Ok(on("rx-gro-hw", false)));
     assert_only(&fixed, "receive-offload", Level::Warning, &[]);
     assert!(finding(&fixed, "receive-offload").found.contains("fixed"));

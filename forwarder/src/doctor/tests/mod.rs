@@ -48,6 +48,7 @@ fn facts() -> Facts {
             ipv4: Ok(1),
             ipv6: Ok(1),
             hash_policy: Ok(1),
+            hash_policy6: Ok(1),
             constraints: Ok(Constraints::default()),
             missing: None,
         },

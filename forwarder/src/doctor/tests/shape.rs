@@ -73,8 +73,8 @@ interface eth0
            The port hands all IPv4 up (`forwarding-off`), and the kernel drops
            it.
            # sysctl -w net.ipv4.conf.eth0.forwarding=1
-  ok       port, link, xdp-program, driver, redirect, mtu, queues, vlan-offload,
-           receive-offload, traffic-control
+  ok       port, link, xdp-program, driver, redirect, mtu, vlan-offload,
+           receive-offload, queues, traffic-control
 
 1 problem, 1 note
 ";
