@@ -146,7 +146,10 @@ fn hash_policy(facts: &Facts) -> Finding {
     }
     check
         .note(
-            format!("{} is 0", settings.join(", ")),
+            match settings.as_slice() {
+                [one] => format!("{one} is 0"),
+                both => format!("{} are 0", both.join(" and ")),
+            },
             "The kernel chooses among equal paths by addresses alone, the fast path by ports too: \
              flows between two hosts that take the slow path share one link.",
         )
