@@ -22,6 +22,10 @@ use super::ports::{Ports, Surroundings};
 use super::side::{self, Side};
 use super::tables::Tables;
 
+mod generation;
+
+use generation::Retired;
+
 /// Events a second and CPU that the program may send to the daemon.
 const EVENT_RATE: u32 = 1000;
 
@@ -31,6 +35,8 @@ pub struct Resting {
     v4: side::Resting,
     v6: side::Resting,
     ports: Vec<u32>,
+    /// The generation of maps that no program will then be running in.
+    retired: Option<u32>,
 }
 
 /// The fast path.
@@ -46,6 +52,10 @@ pub struct Plane {
     /// The interfaces.
     pub interfaces: Arc<Interfaces>,
     object: Object,
+    /// The generation before this one, while programs may still be running in it.
+    retired: Option<Retired>,
+    /// Why the route tables could not be made larger when they should have been.
+    pub growth_refused: Option<String>,
     starting: bool,
     /// What must not be bypassed has been told once.
     constraints_known: bool,
@@ -68,6 +78,8 @@ impl Plane {
             constraints: Constraints::default(),
             interfaces: Arc::default(),
             object,
+            retired: None,
+            growth_refused: None,
             starting: true,
             constraints_known: false,
         };
@@ -180,6 +192,7 @@ impl Plane {
         self.sides.v4.has_freed(&self.tables)
             || self.sides.v6.has_freed(&self.tables)
             || self.ports.has_freed()
+            || self.retired.is_some()
     }
 
     /// What a grace period that begins now will make free.
@@ -188,6 +201,7 @@ impl Plane {
             v4: self.sides.v4.take_freed(&mut self.tables),
             v6: self.sides.v6.take_freed(&mut self.tables),
             ports: self.ports.take_freed(),
+            retired: self.retired.as_ref().map(Retired::generation),
         }
     }
 
@@ -197,6 +211,9 @@ impl Plane {
         self.sides.v4.release(&mut self.tables, resting.v4);
         self.sides.v6.release(&mut self.tables, resting.v6);
         self.ports.release(resting.ports);
+        if let Some(generation) = resting.retired {
+            self.bury(generation);
+        }
     }
 
     /// Takes the programs off every port.

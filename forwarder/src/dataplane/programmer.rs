@@ -172,6 +172,10 @@ impl<F: ProgrammedFamily> Programmer<F> {
     /// Does a bounded part of the work.
     pub async fn step(&mut self, plane: &mut Plane) {
         for _ in 0..CHANGES {
+            // What finds no room would have all packets go up meanwhile.
+            if plane.wants_to_grow() {
+                break;
+            }
             let Some((key, route)) = self.backlog.pop_front() else {
                 break;
             };

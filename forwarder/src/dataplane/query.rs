@@ -239,7 +239,7 @@ impl DataplaneTask {
 
     fn show_counters(&self) -> Vec<PortCounters> {
         let port = |name: String, ifindex, mode, number| {
-            let row = self.plane.tables.counters(number).ok()?;
+            let row = self.plane.counters(number).ok()?;
             Some(PortCounters {
                 name,
                 ifindex,
@@ -449,10 +449,10 @@ impl DataplaneTask {
             .map(FibStats::without_room)
             .sum();
         if self.plane.is_full() || overflow > 0 {
-            say(
-                "fib-full",
-                "not everything fits into the fast path's tables".into(),
-            );
+            let why = self.plane.growth_refused.iter();
+            let why = why.map(|why| format!("; they could not be made larger: {why}"));
+            let detail = "not everything fits into the fast path's tables";
+            say("fib-full", detail.to_owned() + &why.collect::<String>());
         }
         if let Some(why) = self.plane.transmit_refused() {
             say(

@@ -26,6 +26,8 @@ pub type NeighbourKey<F> = (Ifindex, <F as forwarder_core::net::Family>::Addr);
 pub struct Resting {
     fib: Freed,
     rows: Vec<u32>,
+    /// Whose rows they are.
+    generation: u32,
 }
 
 /// One family's side.
@@ -55,6 +57,15 @@ impl<F: MapFamily> Side<F> {
         side.fib.initial(&mut side.ops);
         side.flush(tables);
         side
+    }
+
+    /// Fills the maps of the next generation with what these hold or should.
+    pub fn fill(&mut self, next: &mut Tables) {
+        self.refused.clear();
+        self.fib.initial(&mut self.ops);
+        self.flush(next);
+        // A million writes: their room is not needed again.
+        self.ops = Vec::new();
     }
 
     /// The route selected for a prefix; `None` = none any more.
@@ -129,6 +140,7 @@ impl<F: MapFamily> Side<F> {
         Resting {
             fib: self.fib.take_freed(),
             rows: tables.of_mut::<F>().take_freed_rows(),
+            generation: tables.generation(),
         }
     }
 
@@ -136,7 +148,8 @@ impl<F: MapFamily> Side<F> {
     /// lacked it.
     pub fn release(&mut self, tables: &mut Tables, resting: Resting) {
         self.fib.release(resting.fib, &mut self.ops);
-        if !resting.rows.is_empty() {
+        // Rows of an earlier generation are not to be had any more.
+        if !resting.rows.is_empty() && resting.generation == tables.generation() {
             tables.of_mut::<F>().release_rows(resting.rows);
             self.retry(tables);
         }

@@ -8,6 +8,7 @@ mod doctor;
 mod flood;
 mod foreign_routes;
 mod forwarding;
+mod growth;
 mod invariant;
 mod ipv6;
 mod lab_itself;
