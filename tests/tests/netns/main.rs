@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod configured;
 mod differential;
+mod doctor;
 mod flood;
 mod foreign_routes;
 mod forwarding;
