@@ -100,12 +100,16 @@ pub struct FibStats {
     pub freed: usize,
     /// Gateways to be resolved.
     pub unresolved: usize,
-    /// Prefixes that go up because the next-hop table is full.
+    /// Prefixes, and members of groups, that go up because the next-hop table is
+    /// full.
     pub without_nexthop: usize,
     /// Next hops that go up because the adjacency table is full.
     pub without_adjacency: usize,
     /// Own addresses that the map has no room for.
     pub without_own: usize,
+    /// Routes that should be counted by themselves and are not: there are not
+    /// so many counters.
+    pub without_counter: usize,
 }
 
 impl<F: FibFamily> Fib<F> {
@@ -136,7 +140,7 @@ impl<F: FibFamily> Fib<F> {
     fn entry(&self, prefix: F::Prefix, reference: TargetRef, origin: Origin) -> FibEntry<F> {
         FibEntry {
             prefix,
-            id: self.nexthops.id(reference),
+            id: self.nexthops.id_for(reference, &prefix),
             target: self.nexthops.target(reference),
             origin,
             decision: self.decision(self.nexthops.word(reference)),
@@ -216,6 +220,12 @@ impl<F: FibFamily> Fib<F> {
             })
     }
 
+    /// The prefixes that are counted each by itself, with their ids, whether
+    /// there is a route now or not; `None` while there is no id to spare.
+    pub fn counted(&self) -> impl Iterator<Item = (F::Prefix, Option<u32>)> + '_ {
+        self.nexthops.counted.iter()
+    }
+
     /// The neighbour that a slot in use leads to.
     pub fn adjacency_of(&self, slot: u32) -> Option<(Ifindex, F::Addr)> {
         let rewrite = self.nexthops.adjacencies.get(slot)?;
@@ -249,6 +259,7 @@ impl<F: FibFamily> Fib<F> {
                 word: info.word,
             })
         }));
+        out.extend(self.nexthops.counted.initial());
         out.extend(
             self.entries()
                 .map(|FibEntry { prefix, id, .. }| FibOp::SetRoute { prefix, id }),
@@ -279,6 +290,7 @@ impl<F: FibFamily> Fib<F> {
             without_nexthop: self.nexthops.waiting(),
             without_adjacency: self.nexthops.starved(),
             without_own: self.own.waiting.len(),
+            without_counter: self.nexthops.counted.waiting(),
         }
     }
 }

@@ -7,11 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use forwarder_common::abi::{MAX_PORTS, PORT_SEND_REDIRECTS, Port};
+use forwarder_common::abi::{
+    MAX_PORTS, PORT_RP4_LOOSE, PORT_RP4_STRICT, PORT_RP6_LOOSE, PORT_RP6_STRICT,
+    PORT_SEND_REDIRECTS, Port,
+};
 use forwarder_common::reason::Reason;
 use forwarder_core::config::{Bypass, Dataplane};
 use forwarder_core::fib::PortState;
-use forwarder_core::interface::{Interface, Interfaces};
+use forwarder_core::interface::{Interface, Interfaces, ReversePath};
 use forwarder_core::kernel::event::Constraints;
 use forwarder_core::net::Ifindex;
 use tracing::{info, warn};
@@ -47,6 +50,10 @@ pub struct AttachedPort {
     pub up_reason: Option<Reason>,
     /// Likewise for IPv6.
     pub up_reason6: Option<Reason>,
+    /// How the sources of IPv4 are checked.
+    pub reverse_path: ReversePath,
+    /// Likewise for IPv6.
+    pub reverse_path6: ReversePath,
     /// Whether frames can be redirected to it, and why not.
     pub egress: Result<(), &'static str>,
     mtu: u32,
@@ -256,7 +263,7 @@ impl Ports {
         let name = interface.name.clone();
         let refuse = |why: String| AttachError::Refused {
             name: name.clone(),
-            refused: vec![why],
+            why,
         };
         let slot = slot_of(interface.ifindex.0);
         if let Some((other, _)) = self.attached.iter().find(|(i, _)| slot_of(i.0) == slot) {
@@ -319,6 +326,8 @@ impl Ports {
             };
             port.name.clone_from(&interface.name);
             port.mtu = interface.mtu;
+            reverse_path: ReversePath::Off,
+            reverse_path6: ReversePath::Off,
             port.egress = egress(interface, port, around.features, any_native);
             let (full4, full6) = around.table_full;
             let (on4, on6) = (interface.forwarding4, interface.forwarding6);
@@ -352,6 +361,10 @@ impl Ports {
     fn wants(&self, interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
         if interface.loopback {
             return Err("loopback".into());
+            let check = self.settings.reverse_path(&interface.name);
+            port.reverse_path = check.unwrap_or(interface.rp_filter);
+            // The kernel has no such switch for IPv6.
+            port.reverse_path6 = check.unwrap_or_default();
         }
         if !interface.ethernet || interface.mac.is_none() {
             return Err("not an Ethernet device".into());
@@ -450,14 +463,29 @@ fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
         ifindex: interface.ifindex.0,
         number: port.number,
         mac: interface.mac.unwrap_or_default(),
-        flags: if interface.send_redirects {
-            PORT_SEND_REDIRECTS
-        } else {
-            0
-        },
+        flags: flags(interface, port),
         up_reason4: port.up_reason.map_or(0, |reason| reason as u16),
         up_reason6: port.up_reason6.map_or(0, |reason| reason as u16),
         tx: port.number,
         ..Port::default()
+    }
+}
+
+fn flags(interface: &Interface, port: &AttachedPort) -> u16 {
+    let redirects = if interface.send_redirects {
+        PORT_SEND_REDIRECTS
+    } else {
+        0
+    };
+    redirects
+        | check_flag(port.reverse_path, PORT_RP4_LOOSE, PORT_RP4_STRICT)
+        | check_flag(port.reverse_path6, PORT_RP6_LOOSE, PORT_RP6_STRICT)
+}
+
+fn check_flag(check: ReversePath, loose: u16, strict: u16) -> u16 {
+    match check {
+        ReversePath::Off => 0,
+        ReversePath::Loose => loose,
+        ReversePath::Strict => strict,
     }
 }

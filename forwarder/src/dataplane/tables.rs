@@ -4,17 +4,18 @@
 //! `fib::Fib` gives them; that order is what keeps readers right (fill an
 //! adjacency, then store the word that names it, then the prefix).
 
-use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
-    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit,
-    PuntState, map, own_hash,
+    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit, map,
+    own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
 use forwarder_core::net::{Ipv4, Ipv6};
 
+use super::events::EventMaps;
 use super::family::{Both, MapFamily};
 use super::object::{LoadError, Object};
 use super::routes::{Routes, WriteError, is_absent};
@@ -99,7 +100,6 @@ pub struct Tables {
     tx_ports_frags: DevMap<MapData>,
     own_filter: Array<MapData, OwnFilter>,
     punt_limit: Array<MapData, PuntLimit>,
-    _punt_state: PerCpuArray<MapData, PuntState>,
     /// How many own addresses share each filter bit: a bit goes when its last
     /// address does.
     own_bits: Vec<u16>,
@@ -138,15 +138,17 @@ impl Tables {
             tx_ports_frags: take!(object, map::TX_PORTS_FRAGS),
             own_filter: take!(object, map::OWN_FILTER),
             punt_limit: take!(object, map::PUNT_LIMIT),
-            _punt_state: take!(object, map::PUNT_STATE),
             own_bits: vec![0; 1 << 16],
             filter: OwnFilter::default(),
         })
     }
 
-    /// Takes the event ring out of a loaded object.
-    pub fn events(object: &mut Object) -> Result<RingBuf<MapData>, LoadError> {
-        Ok(take!(object, map::EVENTS))
+    /// Takes the maps with events out of a loaded object.
+    pub fn events(object: &mut Object) -> Result<EventMaps, LoadError> {
+        Ok(EventMaps {
+            ring: take!(object, map::EVENTS),
+            state: take!(object, map::PUNT_STATE),
+        })
     }
 
     /// The maps of one family.

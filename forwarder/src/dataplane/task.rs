@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aya::maps::{MapData, RingBuf};
 use forwarder_core::config::Config;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{DataplaneEvent, NeighbourEvent};
@@ -62,8 +61,6 @@ pub struct Inputs {
     pub queries: mpsc::Receiver<Query>,
     /// To the neighbour keeper.
     pub keeper: mpsc::Sender<keeper::Request>,
-    /// Miss and resolve events of the program.
-    pub ring: RingBuf<MapData>,
 }
 
 /// Takes in what the route database has new.
@@ -296,18 +293,11 @@ impl DataplaneTask {
         let now = clock::now();
         self.programmer4.tick();
         self.programmer6.tick();
-        self.drain_ring();
         self.judge_ports(now);
         if now >= self.next_usage {
             self.next_usage = now + USAGE_PERIOD;
             self.scan_usage(now);
         }
-    }
-
-    /// Events only say that something is worth looking at; the kernel resolves
-    /// and answers by itself. They are taken out so that the ring has room.
-    fn drain_ring(&mut self) {
-        while self.inputs.ring.next().is_some() {}
     }
 
     fn judge_ports(&mut self, now: Instant) {

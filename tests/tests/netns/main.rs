@@ -4,6 +4,8 @@
 mod accounts;
 mod bad_input;
 mod configured;
+mod counted;
+mod events;
 mod flood;
 mod foreign_routes;
 mod forwarding;
@@ -13,6 +15,7 @@ mod lab_itself;
 mod latency;
 mod lifecycle;
 mod losses;
+mod reverse_path;
 mod traffic;
 
 /// Attached by the driver, as the labs' links are made for.

@@ -3,6 +3,7 @@
 //! the one that went in, bit for bit.
 
 mod engines;
+mod events;
 mod groups;
 mod ipv6;
 mod kernel;

@@ -12,6 +12,7 @@ use crate::net::{Ifindex, Ipv4};
 use crate::route::{Distance, Nexthop, Source};
 use model::Maps;
 
+mod counted;
 mod hosts;
 mod limits;
 mod model;
@@ -105,11 +106,23 @@ impl Bench {
 
     fn call(&mut self, change: impl FnOnce(&mut Fib, &mut Vec<FibOp>)) -> &[FibOp] {
         self.ops.clear();
+        let before = self.ids();
         change(&mut self.fib, &mut self.ops);
+        self.maps.kept = before
+            .intersection(&self.ids())
+            .map(|(id, _)| *id)
+            .collect();
         for op in &self.ops {
             self.maps.execute(op.clone());
         }
         &self.ops
+    }
+
+    /// The ids in use and what for.
+    fn ids(&self) -> BTreeSet<(u32, Target)> {
+        let used = self.fib.nexthops();
+        used.filter_map(|nexthop| Some((nexthop.id?, nexthop.target)))
+            .collect()
     }
 
     fn main(&mut self, prefix: &str, route: &Route<Ipv4>) -> &[FibOp] {
@@ -123,6 +136,11 @@ impl Bench {
     fn local(&mut self, prefix: &str, kind: Option<RouteType>) -> &[FibOp] {
         let route = kind.map(|kind| route(kind, &[]));
         self.call(|fib, out| fib.set_route(TableId::LOCAL, net(prefix), route.as_ref(), out))
+    }
+
+    fn count(&mut self, prefixes: &[&str]) -> &[FibOp] {
+        let wanted = prefixes.iter().map(|prefix| net(prefix)).collect();
+        self.call(|fib, out| fib.set_counted(&wanted, out))
     }
 
     fn neighbour(&mut self, ifindex: Ifindex, address: &str, mac: Option<[u8; 6]>) -> &[FibOp] {
