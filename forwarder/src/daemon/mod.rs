@@ -333,6 +333,7 @@ fn attach(task: &mut DataplaneTask, policy: Attach) -> anyhow::Result<()> {
         let fatal = match &error {
             AttachError::Busy(_) => true,
             AttachError::Refused { .. } => policy == Attach::Native,
+            AttachError::NoRoom { .. } => false,
         };
         if fatal {
             bail!(error);

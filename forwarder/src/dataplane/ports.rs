@@ -77,6 +77,8 @@ pub struct Ports {
     refused: BTreeMap<Ifindex, String>,
     /// Those of them that should be ports, but could not be attached to.
     failed: BTreeSet<Ifindex>,
+    /// Those of them that there was no room for.
+    no_room: BTreeSet<Ifindex>,
     /// First in, first out, so that a number rests before it is used again.
     free: VecDeque<u32>,
     /// Numbers given up since the last grace period began.
@@ -94,6 +96,7 @@ impl Ports {
             attached: BTreeMap::new(),
             refused: BTreeMap::new(),
             failed: BTreeSet::new(),
+            no_room: BTreeSet::new(),
             free: (1..MAX_PORTS).collect(),
             freed: Vec::new(),
         }
@@ -126,6 +129,11 @@ impl Ports {
     /// How many interfaces should be ports and could not be attached to.
     pub fn failed(&self) -> usize {
         self.failed.len()
+    }
+
+    /// How many of them there was no room for.
+    pub fn without_room(&self) -> usize {
+        self.no_room.len()
     }
 
     /// Attaches, detaches, and returns what changed for the FIB: losses first.
@@ -217,6 +225,7 @@ impl Ports {
             .retain(|ifindex, _| interfaces.get(*ifindex).is_some());
         self.failed
             .retain(|ifindex| interfaces.get(*ifindex).is_some());
+        self.no_room.retain(|ifindex| self.failed.contains(ifindex));
     }
 
     fn attach_wanted(
@@ -243,11 +252,26 @@ impl Ports {
                 self.failed.remove(&ifindex);
                 continue;
             }
-            if let Err(error) = self.attach_one(object, tables, interface) {
-                self.failed.insert(ifindex);
-                if self.refused.insert(ifindex, error.to_string()).is_none() {
-                    warn!("{error}");
+            let Err(error) = self.attach_one(object, tables, interface) else {
+                continue;
+            };
+            self.failed.insert(ifindex);
+            let news = match &error {
+                // The limit is said once, not for each that is beyond it.
+                AttachError::NoRoom { .. } => {
+                    let first = self.no_room.is_empty();
+                    self.no_room.insert(ifindex);
+                    first
                 }
+                AttachError::Busy(_) | AttachError::Refused { .. } => {
+                    self.refused.get(&ifindex) != Some(&error.to_string())
+                }
+            };
+            self.refused.insert(ifindex, error.to_string());
+            if news {
+                warn!("{error}");
+            }
+            if news || !matches!(error, AttachError::NoRoom { .. }) {
                 errors.push(error);
             }
         }
@@ -261,18 +285,21 @@ impl Ports {
         interface: &Interface,
     ) -> Result<(), AttachError> {
         let name = interface.name.clone();
-        let refuse = |why: String| AttachError::Refused {
+        let no_room = |why: String| AttachError::NoRoom {
             name: name.clone(),
             why,
         };
         let slot = slot_of(interface.ifindex.0);
         if let Some((other, _)) = self.attached.iter().find(|(i, _)| slot_of(i.0) == slot) {
-            return Err(refuse(format!(
+            return Err(no_room(format!(
                 "its ifindex shares a table slot with that of if{other}"
             )));
         }
         let Some(number) = self.free.pop_front() else {
-            return Err(refuse(format!("all {} ports are in use", MAX_PORTS - 1)));
+            let most = MAX_PORTS - 1;
+            return Err(no_room(format!(
+                "the fast path has no more than {most} ports"
+            )));
         };
         let at = (interface.ifindex.0, interface.name.as_str());
         let software = matches!(interface.kind.as_str(), "veth" | "tun");
@@ -292,12 +319,15 @@ impl Ports {
         }
         self.refused.remove(&interface.ifindex);
         self.failed.remove(&interface.ifindex);
+        self.no_room.remove(&interface.ifindex);
         let port = AttachedPort {
             name,
             number,
             attachment,
             up_reason: Some(Reason::Starting),
             up_reason6: Some(Reason::Starting),
+            reverse_path: ReversePath::Off,
+            reverse_path6: ReversePath::Off,
             egress: Err("not looked at yet"),
             mtu: interface.mtu,
             entry: None,
@@ -326,13 +356,15 @@ impl Ports {
             };
             port.name.clone_from(&interface.name);
             port.mtu = interface.mtu;
-            reverse_path: ReversePath::Off,
-            reverse_path6: ReversePath::Off,
             port.egress = egress(interface, port, around.features, any_native);
             let (full4, full6) = around.table_full;
             let (on4, on6) = (interface.forwarding4, interface.forwarding6);
             port.up_reason = up_reason(interface, around, bypass, full4, on4);
             port.up_reason6 = up_reason(interface, around, bypass, full6, on6);
+            let check = self.settings.reverse_path(&interface.name);
+            port.reverse_path = check.unwrap_or(interface.rp_filter);
+            // The kernel has no such switch for IPv6.
+            port.reverse_path6 = check.unwrap_or_default();
             let entry = table_entry(interface, port);
             if port.entry != Some(entry) {
                 match tables.set_port(entry) {
@@ -361,10 +393,6 @@ impl Ports {
     fn wants(&self, interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
         if interface.loopback {
             return Err("loopback".into());
-            let check = self.settings.reverse_path(&interface.name);
-            port.reverse_path = check.unwrap_or(interface.rp_filter);
-            // The kernel has no such switch for IPv6.
-            port.reverse_path6 = check.unwrap_or_default();
         }
         if !interface.ethernet || interface.mac.is_none() {
             return Err("not an Ethernet device".into());

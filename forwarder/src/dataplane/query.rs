@@ -450,6 +450,13 @@ impl DataplaneTask {
                 say("tx-error", detail);
             }
         }
+        let without_room = self.plane.ports.without_room();
+        if without_room > 0 {
+            say(
+                "port-limit",
+                format!("{without_room} interfaces are left to the kernel: no room for more ports"),
+            );
+        }
         let stats = [self.stats::<Ipv4>(), self.stats::<Ipv6>()];
         let uncounted: usize = stats.iter().map(|stats| stats.without_counter).sum();
         if uncounted > 0 {

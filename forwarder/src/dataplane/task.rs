@@ -286,6 +286,10 @@ impl DataplaneTask {
     fn grace_ended(&mut self) {
         if let Some(resting) = self.resting.take() {
             self.plane.release(resting);
+            // A port's number may be among it that another waits for.
+            if self.plane.ports.without_room() > 0 {
+                self.plane.reconcile(&self.features);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod configured;
 mod counted;
+mod ecmp;
 mod events;
 mod flood;
 mod foreign_routes;
@@ -15,6 +16,7 @@ mod lab_itself;
 mod latency;
 mod lifecycle;
 mod losses;
+mod ports;
 mod reverse_path;
 mod traffic;
 
