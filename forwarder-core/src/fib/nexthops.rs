@@ -566,17 +566,21 @@ impl<F: FibFamily> Nexthops<F> {
     }
 
     fn serve_starved(&mut self, links: &Links<F>, out: &mut Vec<FibOp<F>>) {
-        let mut queue = std::mem::take(&mut self.starved);
-        while let Some(target) = queue.pop_first() {
-            if let Some(&reference) = self.by_target.get(&target) {
-                self.refresh(reference, links, out);
+        let (mut no_slot, mut no_group) = (false, false);
+        for target in std::mem::take(&mut self.starved) {
+            let none_left = if target.is_group() {
+                &mut no_group
+            } else {
+                &mut no_slot
+            };
+            match self.by_target.get(&target) {
+                Some(&reference) if !*none_left => self.refresh(reference, links, out),
+                Some(_) => drop(self.starved.insert(target.clone())),
+                None => {}
             }
-            // It starved again: no slot is left for the others either.
-            if self.starved.contains(&target) {
-                break;
-            }
+            // It starved again: there is none for the others of its kind either.
+            *none_left |= self.starved.contains(&target);
         }
-        self.starved.append(&mut queue);
     }
 
     fn serve_waiting(&mut self, links: &Links<F>, out: &mut Vec<FibOp<F>>) {
@@ -669,14 +673,19 @@ impl<F: FibFamily> Nexthops<F> {
         &self.ids
     }
 
-    /// Prefixes that fell back for want of an id, and members of groups only.
+    /// Prefixes, and places in groups, that fell back for want of an id.
     pub(super) fn waiting(&self) -> usize {
-        let prefixes = self.waiting.values().map(BTreeSet::len);
-        prefixes.map(|prefixes| prefixes.max(1)).sum()
+        let groups = |reference: &TargetRef| self.groups_of.get(reference).map_or(0, BTreeSet::len);
+        let waiting = self.waiting.iter();
+        waiting
+            .map(|(reference, prefixes)| prefixes.len() + groups(reference))
+            .sum()
     }
 
-    /// Targets that fell back for want of a slot.
-    pub(super) fn starved(&self) -> usize {
-        self.starved.len()
+    /// Targets that fell back for want of a slot: groups, and others.
+    pub(super) fn starved(&self) -> (usize, usize) {
+        let groups = self.starved.iter().filter(|target| target.is_group());
+        let groups = groups.count();
+        (groups, self.starved.len() - groups)
     }
 }

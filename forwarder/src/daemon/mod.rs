@@ -203,7 +203,13 @@ impl Daemon {
         }
 
         let (events, questions) = mpsc::channel(QUERIES);
-        events::start(event_maps, interfaces.clone(), questions, cancel.clone())
+        let (event_sender, next) = mpsc::unbounded_channel();
+        let event_inputs = events::Inputs {
+            interfaces: interfaces.clone(),
+            questions,
+            next,
+        };
+        events::start(event_maps, event_inputs, cancel.clone())
             .context("waiting for events of the program")?;
         let (keeper_sender, keeper_receiver) = keeper::channel();
         let keeper_task = tokio::spawn(keeper::run(neighbours, keeper_receiver));
@@ -218,6 +224,7 @@ impl Daemon {
             rib4: ribs4.handle.clone(),
             rib6: ribs6.handle.clone(),
             queries: query_receiver,
+            event_maps: event_sender,
             keeper: keeper_sender,
         };
         let grace = Grace::start().context("starting the thread for grace periods")?;

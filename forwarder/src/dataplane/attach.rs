@@ -106,6 +106,29 @@ pub fn attach(
     })
 }
 
+/// Puts the same program of another object in the place of this one, without a
+/// packet between them that meets none (`bpf_link_update`).
+pub fn hand_over(
+    old: &mut Object,
+    new: &mut Object,
+    attachment: Attachment,
+) -> Result<Attachment, AttachError> {
+    let name = attachment.program;
+    let moved = old.xdp(name).map_err(|error| error.to_string());
+    let moved = moved.and_then(|old| old.take_link(attachment.link).map_err(|e| words(&e)));
+    let moved = moved.and_then(|link| {
+        let program = new.xdp(name).map_err(|error| error.to_string())?;
+        program.attach_to_link(link).map_err(|e| words(&e))
+    });
+    match moved {
+        Ok(link) => Ok(Attachment { link, ..attachment }),
+        Err(why) => Err(AttachError::Refused {
+            name: name.into(),
+            refused: vec![why],
+        }),
+    }
+}
+
 /// Removes the program; a device that is gone took it along.
 pub fn detach(object: &mut Object, attachment: Attachment) {
     if let Ok(program) = object.xdp(attachment.program)

@@ -23,6 +23,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::api::backend::EventQuery;
 use crate::api::model::{Event, Events};
@@ -52,21 +53,103 @@ pub struct Question {
     pub reply: oneshot::Sender<Events>,
 }
 
+/// What the task listens to.
+pub struct Inputs {
+    /// Their names.
+    pub interfaces: watch::Receiver<Arc<Interfaces>>,
+    /// From the API.
+    pub questions: mpsc::Receiver<Question>,
+    /// The maps of the next generation of programs: one in a life, seldom two,
+    /// so that nothing bounds them.
+    pub next: mpsc::UnboundedReceiver<EventMaps>,
+}
+
 /// Takes events in and answers questions until cancelled.
 ///
 /// # Errors
 /// The ring cannot be waited for.
-pub fn start(
-    maps: EventMaps,
-    interfaces: watch::Receiver<Arc<Interfaces>>,
-    questions: mpsc::Receiver<Question>,
-    cancel: CancellationToken,
-) -> io::Result<()> {
-    let EventMaps { ring, state } = maps;
-    let ring = register(ring)?;
-    let recent = Recent::new(KEPT);
-    tokio::spawn(run(ring, state, recent, interfaces, questions, cancel));
+pub fn start(maps: EventMaps, inputs: Inputs, cancel: CancellationToken) -> io::Result<()> {
+    let source = Source::new(maps)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            () = run(source, inputs) => {}
+            () = cancel.cancelled() => {}
+        }
+    });
     Ok(())
+}
+
+async fn run(mut source: Source, mut inputs: Inputs) {
+    let mut recent = Recent::new(KEPT);
+    loop {
+        tokio::select! {
+            Some(Question { query, reply }) = inputs.questions.recv() => {
+                source.drain(&mut recent, &inputs.interfaces.borrow());
+                // Whoever has gone away is not told.
+                let _ = reply.send(recent.answer(clock::now(), query, source.lost()));
+            }
+            Some(maps) = inputs.next.recv() => {
+                source.drain(&mut recent, &inputs.interfaces.borrow());
+                source = match source.exchange(maps) {
+                    Ok(source) => source,
+                    Err(error) => return warn!("no more events: {error}"),
+                };
+            }
+            ready = source.ready() => {
+                if let Err(error) = ready {
+                    return warn!("no more events: {error}");
+                }
+                source.drain(&mut recent, &inputs.interfaces.borrow());
+                tokio::time::sleep(COALESCE).await;
+            }
+        }
+    }
+}
+
+/// Where events come from.
+struct Source {
+    ring: AsyncFd<RingBuf<MapData>>,
+    state: PerCpuArray<MapData, PuntState>,
+    /// Lost in the maps before these.
+    earlier: u64,
+}
+
+impl Source {
+    fn new(maps: EventMaps) -> io::Result<Source> {
+        Ok(Source {
+            ring: register(maps.ring)?,
+            state: maps.state,
+            earlier: 0,
+        })
+    }
+
+    fn exchange(&self, maps: EventMaps) -> io::Result<Source> {
+        Ok(Source {
+            earlier: self.lost(),
+            ..Source::new(maps)?
+        })
+    }
+
+    /// Waits until something has been written since the last time.
+    async fn ready(&mut self) -> io::Result<()> {
+        self.ring.readable().await?.clear_ready();
+        Ok(())
+    }
+
+    fn drain(&mut self, recent: &mut Recent, interfaces: &Interfaces) {
+        let now = clock::now();
+        let ring = self.ring.get_mut();
+        while let Some(item) = ring.next() {
+            recent.take(now, &item, interfaces);
+        }
+    }
+
+    /// What there was no credit or no room in the ring for, on all CPUs.
+    fn lost(&self) -> u64 {
+        let states = self.state.get(&PuntClass::EVENT_SLOT, 0);
+        let refused = |state: &PuntState| state.refused;
+        self.earlier + states.map_or(0, |states| states.iter().map(refused).sum())
+    }
 }
 
 #[expect(unsafe_code, reason = "tokio wants a promise about the descriptor")]
@@ -74,47 +157,6 @@ fn register(ring: RingBuf<MapData>) -> io::Result<AsyncFd<RingBuf<MapData>>> {
     // SAFETY: the descriptor is the map's, which the ring buffer owns and never
     // exchanges: it is open and the same until both are dropped.
     Ok(unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }?)
-}
-
-async fn run(
-    mut ring: AsyncFd<RingBuf<MapData>>,
-    state: PerCpuArray<MapData, PuntState>,
-    mut recent: Recent,
-    interfaces: watch::Receiver<Arc<Interfaces>>,
-    mut questions: mpsc::Receiver<Question>,
-    cancel: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            Some(Question { query, reply }) = questions.recv() => {
-                drain(ring.get_mut(), &mut recent, &interfaces.borrow());
-                // Whoever has gone away is not told.
-                let _ = reply.send(recent.answer(clock::now(), query, held_back(&state)));
-            }
-            ready = ring.readable_mut() => {
-                let Ok(mut ready) = ready else {
-                    return;
-                };
-                drain(ready.get_inner_mut(), &mut recent, &interfaces.borrow());
-                ready.clear_ready();
-                tokio::time::sleep(COALESCE).await;
-            }
-        }
-    }
-}
-
-fn drain(ring: &mut RingBuf<MapData>, recent: &mut Recent, interfaces: &Interfaces) {
-    let now = clock::now();
-    while let Some(item) = ring.next() {
-        recent.take(now, &item, interfaces);
-    }
-}
-
-/// What the program had no credit or no room in the ring for, on all CPUs.
-fn held_back(state: &PerCpuArray<MapData, PuntState>) -> u64 {
-    let states = state.get(&PuntClass::EVENT_SLOT, 0);
-    states.map_or(0, |states| states.iter().map(|state| state.refused).sum())
 }
 
 /// The newest events.

@@ -10,6 +10,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use aya::maps::Map;
+use aya::programs::tp_btf::BtfTracePointLinkId;
 use aya::programs::{BtfTracePoint, Xdp};
 use aya::{Btf, Ebpf, EbpfLoader};
 use forwarder_common::abi::{TxFilter, engine, global, map, program};
@@ -77,6 +78,10 @@ pub enum LoadError {
 /// Prefixes the LPM trie takes; memory is used only by those that are there.
 const PREFIXES: u32 = 1 << 21;
 
+/// Rows that a table grows to by itself: 256 MiB, several times a full Internet
+/// table. More than that are routes gone wild, or asked for by the configuration.
+const MOST_ROWS: u32 = 1 << 18;
+
 /// How the programs find routes, and how much room there is for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lookup {
@@ -134,15 +139,38 @@ impl Lookup {
         let rows = if F::BITS == 32 { rows4 } else { rows6 };
         rows.max(ROOT_ROWS)
     }
+
+    /// With twice the rows for the families that want more; `None` where they
+    /// have as many as they may.
+    pub(super) fn larger(self, wanted: (bool, bool)) -> Option<Lookup> {
+        let Lookup::Multibit { rows4, rows6 } = self else {
+            return None;
+        };
+        let grown = |rows: u32, more| match more {
+            true if rows < MOST_ROWS => rows.saturating_mul(2).min(MOST_ROWS),
+            _ => rows,
+        };
+        let larger = Lookup::Multibit {
+            rows4: grown(rows4, wanted.0),
+            rows6: grown(rows6, wanted.1),
+        };
+        (larger != self).then_some(larger)
+    }
 }
 
 /// Ring buffers (5.8), XDP links (5.9) and BTF tracepoints (5.5) are needed.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
 
+const TRACEPOINTS: [&str; 2] = [program::REDIRECT_ERR, program::DEVMAP_XMIT];
+
 /// The loaded object.
 pub struct Object {
     ebpf: Ebpf,
     lookup: Lookup,
+    /// Of the flow hash.
+    seed: u32,
+    /// The transmit tracepoints.
+    watching: Vec<(&'static str, BtfTracePointLinkId)>,
     /// Why there is no multi-buffer program, where there is none.
     pub frags_refused: Option<String>,
     /// Why transmit losses are not counted, where they are not.
@@ -154,8 +182,20 @@ impl Object {
     /// nothing to any port.
     pub fn load(lookup: Lookup) -> Result<Object, LoadError> {
         check_kernel()?;
+        let mut object = Self::load_programs(lookup, flow_seed())?;
+        object.watch_transmit();
+        Ok(object)
+    }
+
+    /// The same programs over maps of other sizes, by which flows take the ways
+    /// they took. Its transmit tracepoints are attached by
+    /// [`Object::watch_transmit`], once those of this one are not.
+    pub(super) fn successor(&self, lookup: Lookup) -> Result<Object, LoadError> {
+        Self::load_programs(lookup, self.seed)
+    }
+
+    fn load_programs(lookup: Lookup, seed: u32) -> Result<Object, LoadError> {
         let engine = lookup.engine();
-        let seed = flow_seed();
         let mut ebpf = EbpfLoader::new()
             .override_global(global::ENGINE, &engine, true)
             .override_global(global::SEED, &seed, true)
@@ -175,13 +215,12 @@ impl Object {
         let mut object = Object {
             ebpf,
             lookup,
+            seed,
+            watching: Vec::new(),
             frags_refused,
             transmit_refused: None,
         };
-        if let Err(error) = object.watch_transmit() {
-            warn!("frames lost after the redirect are not counted: {error}");
-            object.transmit_refused = Some(error);
-        }
+        object.transmit_refused = object.load_tracepoints().err();
         Ok(object)
     }
 
@@ -206,8 +245,41 @@ impl Object {
         self.ebpf.take_map(name).ok_or(LoadError::Missing(name))
     }
 
-    /// Fills `TX_FILTER`, then attaches the two tracepoints.
-    fn watch_transmit(&mut self) -> Result<(), String> {
+    /// Has the losses behind the redirect counted.
+    pub(super) fn watch_transmit(&mut self) {
+        if self.transmit_refused.is_none() {
+            self.transmit_refused = self.attach_tracepoints().err();
+        }
+        if let Some(why) = &self.transmit_refused {
+            warn!("frames lost after the redirect are not counted: {why}");
+        }
+    }
+
+    /// No longer: two generations would both count what they share.
+    pub(super) fn unwatch_transmit(&mut self) {
+        for (name, link) in std::mem::take(&mut self.watching) {
+            let detached = self
+                .tracepoint(name)
+                .map(|program| program.detach(link).map_err(|error| error.to_string()));
+            if let Err(why) = detached.and_then(std::convert::identity) {
+                warn!("{name}: {why}");
+            }
+        }
+    }
+
+    fn attach_tracepoints(&mut self) -> Result<(), String> {
+        for name in TRACEPOINTS {
+            let link = self
+                .tracepoint(name)?
+                .attach()
+                .map_err(|error| format!("{name}: {error}"))?;
+            self.watching.push((name, link));
+        }
+        Ok(())
+    }
+
+    /// Fills `TX_FILTER` and loads the two programs that go by it.
+    fn load_tracepoints(&mut self) -> Result<(), String> {
         let layout = DeviceLayout::of_this_kernel().map_err(|error| error.to_string())?;
         let filter = TxFilter {
             netns_inum: netns_inum()?,
@@ -229,26 +301,20 @@ impl Object {
             .map_err(|error: aya::maps::MapError| error.to_string())?;
         map.set(0, filter, 0).map_err(|error| error.to_string())?;
         let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
-        for name in [program::REDIRECT_ERR, program::DEVMAP_XMIT] {
-            self.attach_tracepoint(name, &btf)
+        for name in TRACEPOINTS {
+            self.tracepoint(name)?
+                .load(name, &btf)
                 .map_err(|error| format!("{name}: {error}"))?;
         }
         Ok(())
     }
 
-    fn attach_tracepoint(
-        &mut self,
-        name: &'static str,
-        btf: &Btf,
-    ) -> Result<(), aya::programs::ProgramError> {
-        let Some(program) = self.ebpf.program_mut(name) else {
-            return Ok(());
-        };
-        let program: &mut BtfTracePoint = program.try_into()?;
-        program.load(name, btf)?;
-        // Attached for the life of the object: dropping it detaches.
-        program.attach()?;
-        Ok(())
+    fn tracepoint(&mut self, name: &'static str) -> Result<&mut BtfTracePoint, String> {
+        let program = self.ebpf.program_mut(name);
+        let program = program.ok_or_else(|| format!("no program {name}"))?;
+        program
+            .try_into()
+            .map_err(|error: aya::programs::ProgramError| error.to_string())
     }
 
     fn map_id(&self, name: &str) -> Result<u32, String> {

@@ -25,12 +25,18 @@ use super::side::{self, Side};
 use super::tables::Tables;
 use crate::api::model::RouteCounter;
 
+mod generation;
+
+use generation::Retired;
+
 /// What programs may still be reading, on its way through a grace period.
 #[must_use = "what is not released is never used again"]
 pub struct Resting {
     v4: side::Resting,
     v6: side::Resting,
     ports: Vec<u32>,
+    /// The generation of maps that no program will then be running in.
+    retired: Option<u32>,
 }
 
 /// The fast path.
@@ -46,6 +52,10 @@ pub struct Plane {
     /// The interfaces.
     pub interfaces: Arc<Interfaces>,
     object: Object,
+    /// The generation before this one, while programs may still be running in it.
+    retired: Option<Retired>,
+    /// Why the route tables could not be made larger when they should have been.
+    pub growth_refused: Option<String>,
     starting: bool,
     /// What must not be bypassed has been told once.
     constraints_known: bool,
@@ -68,6 +78,8 @@ impl Plane {
             constraints: Constraints::default(),
             interfaces: Arc::default(),
             object,
+            retired: None,
+            growth_refused: None,
             starting: true,
             constraints_known: false,
         };
@@ -101,8 +113,9 @@ impl Plane {
     /// What those have counted.
     pub fn counted(&self) -> Vec<RouteCounter> {
         let mut counted = Vec::new();
-        self.sides.v4.counted(&self.tables, &mut counted);
-        self.sides.v6.counted(&self.tables, &mut counted);
+        let counter = |id| self.route_counter(id).ok();
+        self.sides.v4.counted(counter, &mut counted);
+        self.sides.v6.counted(counter, &mut counted);
         counted
     }
 
@@ -204,6 +217,7 @@ impl Plane {
         self.sides.v4.has_freed(&self.tables)
             || self.sides.v6.has_freed(&self.tables)
             || self.ports.has_freed()
+            || self.retired.is_some()
     }
 
     /// What a grace period that begins now will make free.
@@ -212,12 +226,17 @@ impl Plane {
             v4: self.sides.v4.take_freed(&mut self.tables),
             v6: self.sides.v6.take_freed(&mut self.tables),
             ports: self.ports.take_freed(),
+            retired: self.retired.as_ref().map(Retired::generation),
         }
     }
 
     /// Releases what a grace period has made free, and serves those that
     /// lacked it.
     pub fn release(&mut self, resting: Resting) {
+        // First: ids that are released may be counted anew, from zero.
+        if let Some(generation) = resting.retired {
+            self.bury(generation);
+        }
         self.sides.v4.release(&mut self.tables, resting.v4);
         self.sides.v6.release(&mut self.tables, resting.v6);
         self.ports.release(resting.ports);

@@ -151,6 +151,43 @@ impl Ports {
         errors
     }
 
+    /// Moves every port to another generation of programs and maps: first all
+    /// entries, since a program may send to any port, then the programs. A port
+    /// that does not move is attached anew by the next reconciliation.
+    pub fn hand_over(
+        &mut self,
+        (old, new): (&mut Object, &mut Object),
+        tables: &mut Tables,
+        mut apply: impl FnMut(&mut Tables, PortChange),
+    ) {
+        for port in self.attached.values() {
+            if let Some(Err(error)) = port.entry.map(|entry| tables.set_port(entry)) {
+                warn!("port {}: {error}", port.name);
+            }
+        }
+        for (ifindex, port) in std::mem::take(&mut self.attached) {
+            match attach::hand_over(old, new, port.attachment) {
+                Ok(attachment) => {
+                    let moved = AttachedPort { attachment, ..port };
+                    self.attached.insert(ifindex, moved);
+                }
+                Err(error) => {
+                    warn!("port {}: {error}; it is attached anew", port.name);
+                    apply(tables, (ifindex, None));
+                    if let Err(error) = tables.clear_port(ifindex.0) {
+                        warn!("port {}: {error}", port.name);
+                    }
+                    self.freed.push(port.number);
+                }
+            }
+        }
+    }
+
+    /// The settings that apply.
+    pub fn settings(&self) -> &Dataplane {
+        &self.settings
+    }
+
     /// Takes every program off, for the end of the daemon.
     pub fn detach_all(&mut self, object: &mut Object) {
         for (_, port) in std::mem::take(&mut self.attached) {

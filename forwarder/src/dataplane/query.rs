@@ -244,7 +244,7 @@ impl DataplaneTask {
 
     fn show_counters(&self) -> Vec<PortCounters> {
         let port = |name: String, ifindex, mode, number| {
-            let row = self.plane.tables.counters(number).ok()?;
+            let row = self.plane.counters(number).ok()?;
             Some(PortCounters {
                 name,
                 ifindex,
@@ -270,7 +270,6 @@ impl DataplaneTask {
         let (v4, v6) = (self.stats::<Ipv4>(), self.stats::<Ipv6>());
         let (rows_used, rows) = self.plane.tables.of::<Ipv4>().rows();
         let (rows_used6, rows6) = self.plane.tables.of::<Ipv6>().rows();
-        let overflow = |stats: &FibStats| stats.without_nexthop + stats.without_adjacency;
         Fib {
             engine: self.config.dataplane.engine.name().into(),
             prefixes: (v4.prefixes - v4.host_routes) as u64,
@@ -278,7 +277,7 @@ impl DataplaneTask {
             nexthops: u64::from(v4.nexthops + v6.nexthops),
             adjacencies: u64::from(v4.adjacencies + v6.adjacencies),
             own_addresses: v4.own as u64,
-            overflow: (overflow(&v4) + overflow(&v6)) as u64,
+            overflow: (v4.without_room() + v6.without_room()) as u64,
             rows_used: u64::from(rows_used),
             rows: u64::from(rows),
             bytes: self.plane.tables.bytes(),
@@ -465,15 +464,12 @@ impl DataplaneTask {
                 format!("{uncounted} routes that should be counted are not: too many"),
             );
         }
-        let overflow: usize = stats
-            .iter()
-            .map(|stats| stats.without_nexthop + stats.without_adjacency + stats.without_own)
-            .sum();
+        let overflow: usize = stats.iter().map(FibStats::without_room).sum();
         if self.plane.is_full() || overflow > 0 {
-            say(
-                "fib-full",
-                "not everything fits into the fast path's tables".into(),
-            );
+            let why = self.plane.growth_refused.iter();
+            let why = why.map(|why| format!("; they could not be made larger: {why}"));
+            let detail = "not everything fits into the fast path's tables";
+            say("fib-full", detail.to_owned() + &why.collect::<String>());
         }
         if let Some(why) = self.plane.transmit_refused() {
             say(

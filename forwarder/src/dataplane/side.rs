@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use forwarder_common::abi::Counter;
 use forwarder_core::fib::{Fib, FibOp, Freed};
 use forwarder_core::kernel::event::{Neighbour, NeighbourEvent, NeighbourState};
 use forwarder_core::net::{Ifindex, TableId};
@@ -27,6 +28,8 @@ pub type NeighbourKey<F> = (Ifindex, <F as forwarder_core::net::Family>::Addr);
 pub struct Resting {
     fib: Freed,
     rows: Vec<u32>,
+    /// Whose rows they are.
+    generation: u32,
 }
 
 /// One family's side.
@@ -58,6 +61,15 @@ impl<F: MapFamily> Side<F> {
         side
     }
 
+    /// Fills the maps of the next generation with what these hold or should.
+    pub fn fill(&mut self, next: &mut Tables) {
+        self.refused.clear();
+        self.fib.initial(&mut self.ops);
+        self.flush(next);
+        // A million writes: their room is not needed again.
+        self.ops = Vec::new();
+    }
+
     /// The route selected for a prefix; `None` = none any more.
     pub fn set_route(
         &mut self,
@@ -82,9 +94,9 @@ impl<F: MapFamily> Side<F> {
     }
 
     /// What those have counted, whether there is a route now or not.
-    pub fn counted(&self, tables: &Tables, out: &mut Vec<RouteCounter>) {
+    pub fn counted(&self, counter: impl Fn(u32) -> Option<Counter>, out: &mut Vec<RouteCounter>) {
         for (prefix, id) in self.fib.counted() {
-            let Some(Ok(counter)) = id.map(|id| tables.route_counter(id)) else {
+            let Some(counter) = id.and_then(&counter) else {
                 continue;
             };
             out.push(RouteCounter {
@@ -155,6 +167,7 @@ impl<F: MapFamily> Side<F> {
         Resting {
             fib: self.fib.take_freed(),
             rows: tables.of_mut::<F>().take_freed_rows(),
+            generation: tables.generation(),
         }
     }
 
@@ -162,7 +175,8 @@ impl<F: MapFamily> Side<F> {
     /// lacked it.
     pub fn release(&mut self, tables: &mut Tables, resting: Resting) {
         self.fib.release(resting.fib, &mut self.ops);
-        if !resting.rows.is_empty() {
+        // Rows of an earlier generation are not to be had any more.
+        if !resting.rows.is_empty() && resting.generation == tables.generation() {
             tables.of_mut::<F>().release_rows(resting.rows);
             self.retry(tables);
         }

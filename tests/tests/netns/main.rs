@@ -10,6 +10,7 @@ mod events;
 mod flood;
 mod foreign_routes;
 mod forwarding;
+mod growth;
 mod invariant;
 mod ipv6;
 mod lab_itself;

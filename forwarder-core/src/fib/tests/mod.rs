@@ -106,22 +106,21 @@ impl Bench {
 
     fn call(&mut self, change: impl FnOnce(&mut Fib, &mut Vec<FibOp>)) -> &[FibOp] {
         self.ops.clear();
-        let before = self.ids();
+        let before = self.targets();
         change(&mut self.fib, &mut self.ops);
-        self.maps.kept = before
-            .intersection(&self.ids())
-            .map(|(id, _)| *id)
-            .collect();
+        let after = self.targets();
+        let kept = before.intersection(&after).map(|(id, _)| *id);
+        self.maps.keep(kept.collect());
         for op in &self.ops {
             self.maps.execute(op.clone());
         }
         &self.ops
     }
 
-    /// The ids in use and what for.
-    fn ids(&self) -> BTreeSet<(u32, Target)> {
-        let used = self.fib.nexthops();
-        used.filter_map(|nexthop| Some((nexthop.id?, nexthop.target)))
+    fn targets(&self) -> BTreeSet<(u32, Target)> {
+        let nexthops = self.fib.nexthops();
+        nexthops
+            .filter_map(|nexthop| Some((nexthop.id?, nexthop.target)))
             .collect()
     }
 

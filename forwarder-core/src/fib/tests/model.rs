@@ -30,15 +30,15 @@ pub(super) struct Maps {
     adjacencies: BTreeMap<u32, Adjacency>,
     groups: BTreeMap<u32, Box<[u32; GROUP_BUCKETS]>>,
     pub(super) own: BTreeSet<Ipv4Addr>,
+    /// Ids that mean the same target as before: whoever still reads one may be
+    /// told at any time where that is now.
+    kept: BTreeSet<u32>,
     now: u64,
     ids_seen: LastSeen,
     slots_seen: LastSeen,
     groups_seen: LastSeen,
     /// The prefix that a counted id was last given to.
     owners: BTreeMap<u32, Ipv4Net>,
-    /// Ids that are for the same target as before, although no prefix may have
-    /// them now: a late reader goes where it then should.
-    pub(super) kept: BTreeSet<u32>,
     /// Start of the grace period that is running, and of the last that ended:
     /// what was last reachable at or before the latter is read by nobody.
     grace_start: u64,
@@ -55,11 +55,11 @@ impl Maps {
             groups: BTreeMap::new(),
             groups_seen: LastSeen::new(),
             own: BTreeSet::new(),
+            kept: BTreeSet::new(),
             now: 0,
             ids_seen: LastSeen::new(),
             slots_seen: LastSeen::new(),
             owners: BTreeMap::new(),
-            kept: BTreeSet::new(),
             grace_start: 0,
             quiet_until: 0,
         }
@@ -164,6 +164,11 @@ impl Maps {
     /// that meets the word of its next route goes where it then should.
     pub(super) fn is_counted(&self, id: u32) -> bool {
         self.capacity.counted.contains(&id)
+    }
+
+    /// Ids that mean the same before and after the writes that follow.
+    pub(super) fn keep(&mut self, ids: BTreeSet<u32>) {
+        self.kept = ids;
     }
 
     fn assert_quiet(&self, seen: Option<&u64>, what: &str, number: u32) {

@@ -74,22 +74,23 @@ impl State {
             .routes
             .iter()
             .filter(|((prefix, _), _)| prefix.contains(&address));
-        let (key, route) = matches.max_by_key(|((p, table), _)| (p.prefix_len(), *table))?;
-        Some((key.0, route))
+        let ((prefix, _), route) =
+            matches.max_by_key(|((p, table), _)| (p.prefix_len(), *table))?;
+        Some((*prefix, route))
     }
 
     fn unicast(&self, address: Ipv4Addr, prefix: Ipv4Net, route: &Route<Ipv4>) -> Expected {
-        // A host on the link is its own neighbour.
-        let peer = (prefix.prefix_len() == 32).then(|| prefix.addr());
+        // To a single host on a link, it is its own neighbour.
+        let peer = (prefix.prefix_len() == 32).then_some(address);
         let distinct: BTreeSet<_> = route
             .nexthops
             .iter()
             .map(|hop| (hop.ifindex, hop.gateway.or(peer)))
             .collect();
+        if route.nexthops.len() > 1 && distinct.iter().any(|(_, gateway)| gateway.is_none()) {
+            return Expected::Up(Reason::Multipath);
+        }
         if distinct.len() > 1 {
-            if distinct.iter().any(|(_, gateway)| gateway.is_none()) {
-                return Expected::Up(Reason::Multipath);
-            }
             let ways = route.nexthops.iter();
             return Expected::balance(ways.map(|hop| self.way(address, route, hop)).collect());
         }
