@@ -1,7 +1,7 @@
 //! Routes that are counted each by itself, with real traffic.
 
 use anyhow::{Context as _, ensure};
-use forwarder_tests::lab::{self, Lab, Router, Star};
+use forwarder_tests::lab::{self, LONG, Lab, Router, SHORT, Star, wait_for};
 
 use crate::NATIVE;
 
@@ -131,5 +131,44 @@ fn more_counted_routes_than_counters_are_said_once_and_forward() {
         ensure!(forwarded >= 20, "{forwarded} of 20 took the fast path");
         router.reload(&config(BOTH, BY_B.0, BY_B.1))?;
         router.wait_degraded("count-full", false)
+    });
+}
+
+/// A table that grows is made anew: what was counted and told goes on.
+#[test]
+fn counters_and_events_outlive_a_generation_of_maps() {
+    lab::test("counted-growth", |lab| {
+        let small = config(BOTH, BY_B.0, BY_B.1).replace("count =", "ipv4-rows = 512\ncount =");
+        let (star, router) = start(lab, &small)?;
+        router.wait_forward("10.9.0.1", "eth1")?;
+        router.wait_forward("2001:db8:aa::1", "eth1")?;
+        send(&star)?;
+        star.a.output("ping -c 1 -W 1 192.0.2.1")?;
+        let routes: String = (0..600)
+            .map(|n| {
+                format!(
+                    "route add {}.{}.1.0/24 via 10.0.2.2\n",
+                    20 + n / 256,
+                    n % 256
+                )
+            })
+            .collect();
+        star.r1.run_with_input("ip -batch -", &routes)?;
+        wait_for(LONG, "the table to have grown", || {
+            let fib = router.show("fib")?;
+            ensure!(fib["rows"].as_u64() > Some(512), "{fib}");
+            Ok(())
+        })?;
+        ensure!(counter(&router, V4)? == Some((5, 490)), "IPv4 before");
+        send(&star)?;
+        ensure!(counter(&router, V4)? == Some((10, 980)), "IPv4 after");
+        ensure!(counter(&router, V6)? == Some((10, 1180)), "IPv6 after");
+        star.a.output("ping -c 1 -W 1 192.0.2.2")?;
+        wait_for(SHORT, "events of both generations", || {
+            let events = router.show("events")?.to_string();
+            let both = events.contains("\"192.0.2.1\"") && events.contains("\"192.0.2.2\"");
+            ensure!(both, "{events}");
+            Ok(())
+        })
     });
 }
