@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::paths::{InstanceName, Paths};
 
 /// Where the configuration is unless `--config` says otherwise.
-const CONFIG_PATH: &str = "/etc/forwarder/forwarder.toml";
+pub(super) const CONFIG_PATH: &str = "/etc/forwarder/forwarder.toml";
 
 /// Forwards IPv4 in XDP, by the routes of RIP, of the configuration and of the
 /// kernel.
@@ -94,6 +94,13 @@ pub enum Command {
     /// Tell RIP to forget or to ask.
     #[command(subcommand)]
     Rip(RipCommand),
+    /// Look this machine over: what it lacks for forwarding fast, and the commands
+    /// that mend it.
+    ///
+    /// Needs no daemon and changes nothing. As root it sees everything; else it says
+    /// what it could not look at. Exit status: 0 no problem, 1 problems found, 2
+    /// nothing examined.
+    Doctor(DoctorCommand),
 }
 
 /// `run`.
@@ -114,6 +121,21 @@ pub struct DetachCommand {
     /// are its own. Defaults apply where there is no such file.
     #[arg(long, short, default_value = CONFIG_PATH, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorCommand {
+    /// The configuration that the daemon would run with. Without it
+    /// /etc/forwarder/forwarder.toml, or the defaults where there is no such file.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Show in full what is well, too.
+    #[arg(long)]
+    pub all: bool,
+    /// Only these interfaces, ports or not; without any those that would be ports.
+    #[arg(value_name = "IFACE")]
+    pub interfaces: Vec<String>,
 }
 
 /// `show`.

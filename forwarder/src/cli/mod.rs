@@ -1,11 +1,12 @@
 //! The command line: one file a verb.
 //!
-//! Every verb but `run` is a question or a command to a running daemon, over its
-//! API. Exit status: 0 done, 1 failed, 2 not understood. What was asked for goes
+//! Every verb but `run`, `detach` and `doctor` is a question or a command to a
+//! running daemon, over its API. Exit status: 0 done, 1 failed, 2 not understood. What was asked for goes
 //! to stdout, everything else to stderr.
 
 pub mod args;
 mod detach;
+mod doctor;
 mod logging;
 mod output;
 mod reload;
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(dispatch(arguments)));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             output::error(&error);
             ExitCode::FAILURE
@@ -41,7 +42,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
+async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let paths = arguments.paths();
     let client = Client::new(paths.clone());
     match arguments.command {
@@ -52,5 +53,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
         Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
-    }
+        // Its exit status is part of its answer.
+        Command::Doctor(command) => {
+            return doctor::run(&command, &paths, arguments.json).await;
+        }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@
 //! * [`family`]: what differs between IPv4 and IPv6 in all this
 //! * [`attach`], [`ports`], [`features`], [`feedback`]: which devices carry
 //!   the program, and which take redirected frames
+//! * [`ethtool`]: what a driver says of itself; for `doctor`
 //! * [`plane`]: all of that as one state, changed at once; [`side`]: what each
 //!   family has of it for itself
 //! * [`programmer`]: routes into the kernel's table and the maps, in order
@@ -15,6 +16,7 @@
 //! * [`task`]: the loop that owns it all; [`query`]: what it tells the API
 
 pub mod attach;
+pub mod ethtool;
 pub mod events;
 pub mod family;
 pub mod features;

@@ -159,7 +159,7 @@ impl Lookup {
 }
 
 /// Ring buffers (5.8), XDP links (5.9) and BTF tracepoints (5.5) are needed.
-const OLDEST_KERNEL: (u32, u32) = (5, 10);
+pub const OLDEST_KERNEL: (u32, u32) = (5, 10);
 
 const TRACEPOINTS: [&str; 2] = [program::REDIRECT_ERR, program::DEVMAP_XMIT];
 
@@ -344,24 +344,31 @@ fn flow_seed() -> u32 {
     random as u32
 }
 
-fn check_kernel() -> Result<(), LoadError> {
+/// The running kernel: its name, and its first two numbers where it has them.
+pub fn running_kernel() -> (String, Option<(u32, u32)>) {
     let release = nix::sys::utsname::uname()
         .map(|name| name.release().to_string_lossy().into_owned())
         .unwrap_or_default();
+    let version = kernel_version(&release);
+    (release, version)
+}
+
+fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
         .map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        // A kernel that hides its version is judged by what it refuses.
-        return Ok(());
-    };
-    if (major, minor) < OLDEST_KERNEL {
-        return Err(LoadError::KernelTooOld {
-            found: release,
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn check_kernel() -> Result<(), LoadError> {
+    // A kernel that hides its version is judged by what it refuses.
+    match running_kernel() {
+        (found, Some(version)) if version < OLDEST_KERNEL => Err(LoadError::KernelTooOld {
+            found,
             needed: "5.10",
-        });
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Tells a missing privilege from everything else: creating the first map is

@@ -232,7 +232,7 @@ impl Ports {
             .iter()
             .filter_map(|(&ifindex, port)| match interfaces.get(ifindex) {
                 None => Some((ifindex, None)),
-                Some(interface) => match self.wants(interface, interfaces) {
+                Some(interface) => match wants(&self.settings, interface, interfaces) {
                     Err(reason) => Some((ifindex, Some(reason))),
                     // A larger MTU may want, a smaller one allow, another program.
                     Ok(()) if port.mtu != interface.mtu && !port.attachment.refused.is_empty() => {
@@ -284,7 +284,7 @@ impl Ports {
             } else {
                 Err("down".to_owned())
             };
-            if let Err(reason) = self.wants(interface, around.interfaces).and(down) {
+            if let Err(reason) = wants(&self.settings, interface, around.interfaces).and(down) {
                 self.refused.insert(ifindex, reason);
                 self.failed.remove(&ifindex);
                 continue;
@@ -339,7 +339,7 @@ impl Ports {
             )));
         };
         let at = (interface.ifindex.0, interface.name.as_str());
-        let software = matches!(interface.kind.as_str(), "veth" | "tun");
+        let software = is_software(interface);
         let attachment = match attach::attach(object, at, self.settings.attach, software) {
             Ok(attachment) => attachment,
             Err(error) => {
@@ -425,25 +425,34 @@ impl Ports {
             }
         }
     }
+}
 
-    /// Whether an interface should be a port, and if not, why.
-    fn wants(&self, interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
-        if interface.loopback {
-            return Err("loopback".into());
-        }
-        if !interface.ethernet || interface.mac.is_none() {
-            return Err("not an Ethernet device".into());
-        }
-        if let Some(master) = interface.master {
-            return Err(format!("belongs to {}", interfaces.name(master)));
-        }
-        match self.settings.chooses(&interface.name) {
-            Some(true) => {}
-            Some(false) => return Err("not named in [dataplane] interfaces".into()),
-            None => wants_by_default(interface, interfaces)?,
-        }
-        Ok(())
+/// Whether an interface should be a port, and if not, why.
+pub fn wants(
+    settings: &Dataplane,
+    interface: &Interface,
+    interfaces: &Interfaces,
+) -> Result<(), String> {
+    if interface.loopback {
+        return Err("loopback".into());
     }
+    if !interface.ethernet || interface.mac.is_none() {
+        return Err("not an Ethernet device".into());
+    }
+    if let Some(master) = interface.master {
+        return Err(format!("belongs to {}", interfaces.name(master)));
+    }
+    match settings.chooses(&interface.name) {
+        Some(true) => Ok(()),
+        Some(false) => Err("not named in [dataplane] interfaces".into()),
+        None => wants_by_default(interface, interfaces),
+    }
+}
+
+/// A veth or a tap: frames that the other end builds itself come from it
+/// unfinished.
+pub fn is_software(interface: &Interface) -> bool {
+    matches!(interface.kind.as_str(), "veth" | "tun")
 }
 
 /// Ports by default: Ethernet devices that hold an address or a VLAN child
@@ -463,7 +472,8 @@ fn wants_by_default(interface: &Interface, interfaces: &Interfaces) -> Result<()
     Err("holds no address".into())
 }
 
-fn vlan_children(parent: Ifindex, interfaces: &Interfaces) -> impl Iterator<Item = &Interface> {
+/// The VLAN sub-interfaces of a device.
+pub fn vlan_children(parent: Ifindex, interfaces: &Interfaces) -> impl Iterator<Item = &Interface> {
     interfaces.by_index.values().filter(move |child| {
         child.kind == "vlan" && child.link == Some(parent) && !child.link_elsewhere
     })

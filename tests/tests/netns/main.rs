@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod configured;
 mod counted;
+mod doctor;
 mod ecmp;
 mod events;
 mod flood;
