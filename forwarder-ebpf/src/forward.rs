@@ -20,7 +20,7 @@ use crate::{fib, kernel, maps, rewrite, verdict};
 /// A packet's whole way. `FRAGS` says which program this is; `tx` is its DEVMAP.
 #[inline(always)]
 pub fn packet<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
-    let action = decide::<FRAGS>(ctx, tx);
+    let action = verdict::finish::<FRAGS>(ctx, decide::<FRAGS>(ctx, tx));
     // Costs instructions for every packet: never in what an operator runs.
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
@@ -247,10 +247,10 @@ pub fn transmit<P: Packet>(
         }
     }
     // Asked first: nothing is written before the redirect has been accepted.
-    let Ok(action) = tx.redirect(adjacency.port, u64::from(XDP_PASS)) else {
+    if tx.redirect(adjacency.port, u64::from(XDP_PASS)).is_err() {
         let reason = Reason::EgressCannotRedirect as u32;
         return verdict::up(row, reason, frame_len);
-    };
+    }
     if payload > ip_len && frame_len > rewrite::MINIMUM_FRAME {
         let wanted = ip_len + EthHdr::LEN as u32;
         let wanted = if wanted < rewrite::MINIMUM_FRAME {
@@ -265,8 +265,7 @@ pub fn transmit<P: Packet>(
     if !rewrite::forward_to::<P>(ctx, adjacency) {
         return verdict::dropped(row, Reason::Truncated as u32, frame_len);
     }
-    verdict::forwarded(row, frame_len);
-    action
+    verdict::forwarded(row, frame_len)
 }
 
 /// Stores a coarse time (256 jiffies, about a second) only when it differs, so

@@ -87,6 +87,10 @@ pub enum Command {
     Stop,
     /// Clean up after a daemon that has crashed.
     Detach(DetachCommand),
+    /// Follow packets without a route or next hop, and dropped ones, as they come.
+    ///
+    /// A sample: `[dataplane.punt] events` limits how many are told a second.
+    Trace(TraceCommand),
     /// Tell RIP to forget or to ask.
     #[command(subcommand)]
     Rip(RipCommand),
@@ -150,6 +154,8 @@ pub enum ShowCommand {
     Nexthops,
     /// What became of the packets.
     Counters(ShowCountersCommand),
+    /// The last packets without a route or next hop, and the last dropped ones.
+    Events(ShowEventsCommand),
     /// The fast path's tables.
     Fib,
     /// RIP: its interfaces and neighbours, or one of these.
@@ -210,6 +216,22 @@ pub struct ShowCountersCommand {
     /// Show reasons that nothing was counted under, too.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `show events`.
+#[derive(Args, Debug)]
+pub struct ShowEventsCommand {
+    /// How many, the newest.
+    #[arg(short, long, default_value_t = 50, value_name = "COUNT")]
+    pub number: usize,
+}
+
+/// `trace`.
+#[derive(Args, Debug)]
+pub struct TraceCommand {
+    /// End after so many packets.
+    #[arg(short, long, value_name = "COUNT")]
+    pub count: Option<u64>,
 }
 
 /// `show rip`.

@@ -15,6 +15,7 @@ mod run;
 mod show;
 mod stop;
 mod table;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Reload => reload::run(&client, arguments.json).await,
         Command::Stop => stop::run(&client, &paths, arguments.json).await,
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
+        Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
         // Its exit status is part of its answer.
         Command::Doctor(command) => {

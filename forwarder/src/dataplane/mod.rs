@@ -10,12 +10,14 @@
 //!   family has of it for itself
 //! * [`programmer`]: routes into the kernel's table and the maps, in order
 //! * [`usage`], [`keeper`]: neighbours in use are kept alive
+//! * [`events`]: what the programs tell of single packets
 //! * [`grace`]: ids are used again only when no program can hold them
 //! * `log` (feature `ebpf-log`): what the programs say, for debugging
 //! * [`task`]: the loop that owns it all; [`query`]: what it tells the API
 
 pub mod attach;
 pub mod ethtool;
+pub mod events;
 pub mod family;
 pub mod features;
 pub mod feedback;

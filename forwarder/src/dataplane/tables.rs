@@ -6,17 +6,18 @@
 
 use std::collections::BTreeMap;
 
-use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
-    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit,
-    PuntState, map, own_hash,
+    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit, map,
+    own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
 use forwarder_core::net::{Ipv4, Ipv6};
 
+use super::events::EventMaps;
 use super::family::{Both, MapFamily};
 use super::object::{LoadError, Object};
 use super::routes::{Routes, WriteError, is_absent};
@@ -108,7 +109,6 @@ pub struct Tables {
     tx_ports_frags: DevMap<MapData>,
     own_filter: Array<MapData, OwnFilter>,
     punt_limit: Array<MapData, PuntLimit>,
-    _punt_state: PerCpuArray<MapData, PuntState>,
     /// How many own addresses share each filter bit: a bit goes when its last
     /// address does.
     own_bits: Vec<u16>,
@@ -117,6 +117,8 @@ pub struct Tables {
     generation: u32,
     /// What earlier generations have counted, by port number.
     earlier: BTreeMap<u32, CounterRow>,
+    /// Likewise by next-hop id, for routes that are counted by themselves.
+    earlier_routes: BTreeMap<u32, Counter>,
 }
 
 impl Tables {
@@ -151,11 +153,11 @@ impl Tables {
             tx_ports_frags: take!(object, map::TX_PORTS_FRAGS),
             own_filter: take!(object, map::OWN_FILTER),
             punt_limit: take!(object, map::PUNT_LIMIT),
-            _punt_state: take!(object, map::PUNT_STATE),
             own_bits: vec![0; 1 << 16],
             filter: OwnFilter::default(),
             generation: 0,
             earlier: BTreeMap::new(),
+            earlier_routes: BTreeMap::new(),
         })
     }
 
@@ -169,8 +171,16 @@ impl Tables {
         self.generation = before.generation + 1;
     }
 
-    /// Takes over what the maps before have counted, once no program writes them.
-    pub fn inherit_counters(&mut self, before: &Tables) {
+    /// Takes over what the maps before have counted, once no program writes them;
+    /// of routes those with these ids.
+    pub fn inherit_counters(&mut self, before: &Tables, ids: &[u32]) {
+        for &id in ids {
+            if let Ok(counter) = before.route_counter(id) {
+                let sum = self.earlier_routes.entry(id).or_default();
+                sum.packets += counter.packets;
+                sum.bytes += counter.bytes;
+            }
+        }
         for number in 0..MAX_PORTS {
             if let Ok(row) = before.counters(number) {
                 add(self.earlier.entry(number).or_default(), &row);
@@ -178,9 +188,12 @@ impl Tables {
         }
     }
 
-    /// Takes the event ring out of a loaded object.
-    pub fn events(object: &mut Object) -> Result<RingBuf<MapData>, LoadError> {
-        Ok(take!(object, map::EVENTS))
+    /// Takes the maps with events out of a loaded object.
+    pub fn events(object: &mut Object) -> Result<EventMaps, LoadError> {
+        Ok(EventMaps {
+            ring: take!(object, map::EVENTS),
+            state: take!(object, map::PUNT_STATE),
+        })
     }
 
     /// The maps of one family.
@@ -217,7 +230,7 @@ impl Tables {
 
     /// What a route that is counted by itself has counted, all CPUs together.
     pub fn route_counter(&self, id: u32) -> Result<Counter, MapError> {
-        let mut total = Counter::default();
+        let mut total = self.earlier_routes.get(&id).copied().unwrap_or_default();
         let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
         for counter in self.route_counters.get(&index, 0)?.iter() {
             total.packets += counter.packets;
@@ -228,6 +241,7 @@ impl Tables {
 
     /// Starts a counted id at zero: it may have been another route's.
     pub fn clear_route_counter(&mut self, id: u32) -> Result<(), MapError> {
+        self.earlier_routes.remove(&id);
         let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
         let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
         let zero = PerCpuValues::try_from(vec![Counter::default(); cpus])?;

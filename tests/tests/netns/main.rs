@@ -4,8 +4,11 @@
 mod accounts;
 mod bad_input;
 mod configured;
+mod counted;
 mod differential;
 mod doctor;
+mod ecmp;
+mod events;
 mod flood;
 mod foreign_routes;
 mod forwarding;
@@ -17,6 +20,8 @@ mod latency;
 mod lifecycle;
 mod live;
 mod losses;
+mod ports;
+mod reverse_path;
 mod traffic;
 
 /// Attached by the driver, as the labs' links are made for.

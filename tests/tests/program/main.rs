@@ -4,6 +4,7 @@
 
 mod engines;
 mod equal;
+mod events;
 mod groups;
 mod ipv6;
 mod kernel;

@@ -12,6 +12,7 @@ use crate::net::{Ifindex, Ipv4};
 use crate::route::{Distance, Nexthop, Source};
 use model::Maps;
 
+mod counted;
 mod hosts;
 mod limits;
 mod model;
@@ -134,6 +135,11 @@ impl Bench {
     fn local(&mut self, prefix: &str, kind: Option<RouteType>) -> &[FibOp] {
         let route = kind.map(|kind| route(kind, &[]));
         self.call(|fib, out| fib.set_route(TableId::LOCAL, net(prefix), route.as_ref(), out))
+    }
+
+    fn count(&mut self, prefixes: &[&str]) -> &[FibOp] {
+        let wanted = prefixes.iter().map(|prefix| net(prefix)).collect();
+        self.call(|fib, out| fib.set_counted(&wanted, out))
     }
 
     fn neighbour(&mut self, ifindex: Ifindex, address: &str, mac: Option<[u8; 6]>) -> &[FibOp] {
