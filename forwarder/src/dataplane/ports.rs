@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use forwarder_common::abi::{MAX_PORTS, PORT_SEND_REDIRECTS, Port};
+use forwarder_common::abi::{MAX_PORTS, PORT_SEND_REDIRECTS, PORT_VLANS, Port, Tags};
 use forwarder_common::reason::Reason;
 use forwarder_core::config::{Bypass, Dataplane};
 use forwarder_core::fib::PortState;
@@ -19,7 +19,15 @@ use tracing::{info, warn};
 use super::attach::{self, AttachError, Attachment, Mode};
 use super::features::Features;
 use super::object::Object;
-use super::tables::{Tables, slot_of};
+use super::tables::Tables;
+
+mod status;
+mod tagging;
+mod vlans;
+
+pub use status::PortStatus;
+use tagging::Tagging;
+pub use vlans::SubPort;
 
 /// Everything that decides about ports besides the interfaces themselves.
 pub struct Surroundings<'a> {
@@ -50,6 +58,7 @@ pub struct AttachedPort {
     /// Whether frames can be redirected to it, and why not.
     pub egress: Result<(), &'static str>,
     mtu: u32,
+    tagging: Tagging,
     entry: Option<Port>,
     state: Option<PortState>,
     /// The tx-error feedback has taken it out.
@@ -67,6 +76,7 @@ impl AttachedPort {
 pub struct Ports {
     settings: Dataplane,
     attached: BTreeMap<Ifindex, AttachedPort>,
+    subs: BTreeMap<Ifindex, SubPort>,
     refused: BTreeMap<Ifindex, String>,
     /// Those of them that should be ports, but could not be attached to.
     failed: BTreeSet<Ifindex>,
@@ -85,6 +95,7 @@ impl Ports {
         Ports {
             settings,
             attached: BTreeMap::new(),
+            subs: BTreeMap::new(),
             refused: BTreeMap::new(),
             failed: BTreeSet::new(),
             free: (1..MAX_PORTS).collect(),
@@ -132,7 +143,10 @@ impl Ports {
     ) -> Vec<AttachError> {
         self.detach_unwanted(object, tables, around, &mut apply);
         let errors = self.attach_wanted(object, tables, around);
+        self.update_tagging(around.interfaces);
+        self.choose_subs(tables, around, &mut apply);
         self.update_entries(tables, around, &mut apply);
+        self.update_subs(tables, around, &mut apply);
         errors
     }
 
@@ -150,6 +164,7 @@ impl Ports {
                 warn!("port {}: {error}", port.name);
             }
         }
+        self.hand_over_subs(tables);
         for (ifindex, port) in std::mem::take(&mut self.attached) {
             match attach::hand_over(old, new, port.attachment) {
                 Ok(attachment) => {
@@ -158,6 +173,7 @@ impl Ports {
                 }
                 Err(error) => {
                     warn!("port {}: {error}; it is attached anew", port.name);
+                    self.drop_subs_of(ifindex, tables, &mut apply);
                     apply(tables, (ifindex, None));
                     if let Err(error) = tables.clear_port(ifindex.0) {
                         warn!("port {}: {error}", port.name);
@@ -175,7 +191,8 @@ impl Ports {
 
     /// Takes every program off, for the end of the daemon.
     pub fn detach_all(&mut self, object: &mut Object) {
-        for (_, port) in std::mem::take(&mut self.attached) {
+        for (_, mut port) in std::mem::take(&mut self.attached) {
+            port.restore_tagging();
             attach::detach(object, port.attachment);
         }
     }
@@ -228,10 +245,14 @@ impl Ports {
             })
             .collect();
         for (ifindex, reason) in unwanted {
-            let Some(port) = self.attached.remove(&ifindex) else {
+            self.drop_subs_of(ifindex, tables, apply);
+            let Some(mut port) = self.attached.remove(&ifindex) else {
                 continue;
             };
             apply(tables, (ifindex, None));
+            if interfaces.get(ifindex).is_some() {
+                port.restore_tagging();
+            }
             attach::detach(object, port.attachment);
             if let Err(error) = tables.clear_port(ifindex.0) {
                 warn!("port {}: {error}", port.name);
@@ -258,7 +279,8 @@ impl Ports {
         let mut errors = Vec::new();
         for interface in around.interfaces.by_index.values() {
             let ifindex = interface.ifindex;
-            if self.attached.contains_key(&ifindex) {
+            // VLANs are no ports by themselves, see `vlans`.
+            if self.attached.contains_key(&ifindex) || interface.kind == "vlan" {
                 continue;
             }
             // A port that goes down keeps its program: attaching resets some
@@ -295,15 +317,8 @@ impl Ports {
             name: name.clone(),
             refused: vec![why],
         };
-        let slot = slot_of(interface.ifindex.0);
-        if let Some((other, _)) = self.attached.iter().find(|(i, _)| slot_of(i.0) == slot) {
-            return Err(refuse(format!(
-                "its ifindex shares a table slot with that of if{other}"
-            )));
-        }
-        let Some(number) = self.free.pop_front() else {
-            return Err(refuse(format!("all {} ports are in use", MAX_PORTS - 1)));
-        };
+        self.has_slot(interface.ifindex).map_err(refuse)?;
+        let number = self.take_number().map_err(refuse)?;
         let at = (interface.ifindex.0, interface.name.as_str());
         let software = matches!(interface.kind.as_str(), "veth" | "tun");
         let attachment = match attach::attach(object, at, self.settings.attach, software) {
@@ -330,6 +345,7 @@ impl Ports {
             up_reason6: Some(Reason::Starting),
             egress: Err("not looked at yet"),
             mtu: interface.mtu,
+            tagging: Tagging::Unwatched,
             entry: None,
             state: None,
             failing: false,
@@ -359,9 +375,13 @@ impl Ports {
             port.egress = egress(interface, port, around.features, any_native);
             let (full4, full6) = around.table_full;
             let (on4, on6) = (interface.forwarding4, interface.forwarding6);
-            port.up_reason = up_reason(interface, around, bypass, full4, on4);
-            port.up_reason6 = up_reason(interface, around, bypass, full6, on6);
-            let entry = table_entry(interface, port);
+            let hidden = port.hides_tags().is_some();
+            port.up_reason = up_reason(around, bypass, full4, on4, hidden);
+            port.up_reason6 = up_reason(around, bypass, full6, on6, hidden);
+            let mut entry = table_entry(interface, port.number, (port.up_reason, port.up_reason6));
+            if self.subs.values().any(|sub| sub.parent == *ifindex) {
+                entry.flags |= PORT_VLANS;
+            }
             if port.entry != Some(entry) {
                 match tables.set_port(entry) {
                     Ok(()) => port.entry = Some(entry),
@@ -373,6 +393,8 @@ impl Ports {
             }
             let state = PortState {
                 number: port.number,
+                tx: port.number,
+                tags: Tags::NONE,
                 mac: entry.mac,
                 mtu: interface.mtu,
                 can_transmit: port.egress.is_ok(),
@@ -383,6 +405,11 @@ impl Ports {
                 apply(tables, (*ifindex, Some(state)));
             }
         }
+    }
+
+    fn take_number(&mut self) -> Result<u32, String> {
+        let number = self.free.pop_front();
+        number.ok_or_else(|| format!("all {} ports are in use", MAX_PORTS - 1))
     }
 
     /// Whether an interface should be a port, and if not, why.
@@ -406,26 +433,23 @@ impl Ports {
 }
 
 /// Ports by default: Ethernet devices that hold an address or a VLAN child
-/// with one. A bridge or a VLAN is reached through the kernel.
+/// with one. A bridge is reached through the kernel.
 fn wants_by_default(interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
     if matches!(
         interface.kind.as_str(),
-        "bridge" | "vlan" | "macvlan" | "vxlan" | "ifb" | "vrf"
+        "bridge" | "macvlan" | "vxlan" | "ifb" | "vrf"
     ) {
         return Err(format!("a {} is left to the kernel", interface.kind));
     }
     let holds_address = |interface: &Interface| !interface.addresses.is_empty();
-    let of_child = vlan_children(interface.ifindex, interfaces).any(holds_address);
-    if holds_address(interface) || of_child {
+    let of_child = || {
+        let mut subs = interfaces.by_index.values().filter(|i| i.kind == "vlan");
+        subs.any(|sub| holds_address(sub) && vlans::is_on(sub, interface.ifindex, interfaces))
+    };
+    if holds_address(interface) || of_child() {
         return Ok(());
     }
     Err("holds no address".into())
-}
-
-fn vlan_children(parent: Ifindex, interfaces: &Interfaces) -> impl Iterator<Item = &Interface> {
-    interfaces.by_index.values().filter(move |child| {
-        child.kind == "vlan" && child.link == Some(parent) && !child.link_elsewhere
-    })
 }
 
 fn egress(
@@ -452,11 +476,11 @@ fn egress(
 }
 
 fn up_reason(
-    interface: &Interface,
     around: &Surroundings<'_>,
     bypass: &BTreeSet<Bypass>,
     table_full: bool,
     forwarding: bool,
+    hides_tags: bool,
 ) -> Option<Reason> {
     let constraints = around.constraints;
     if around.starting {
@@ -471,30 +495,31 @@ fn up_reason(
         Some(Reason::Xfrm)
     } else if !forwarding {
         Some(Reason::ForwardingOff)
-    } else if vlan_children(interface.ifindex, around.interfaces)
-        .next()
-        .is_some()
-    {
-        // A driver that strips tags would show VLAN 10 as untagged.
+    } else if hides_tags {
+        // VLAN 10 would look like the untagged network.
         Some(Reason::VlanOffload)
     } else {
         None
     }
 }
 
-fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
+fn table_entry(
+    interface: &Interface,
+    number: u32,
+    (up4, up6): (Option<Reason>, Option<Reason>),
+) -> Port {
     Port {
         ifindex: interface.ifindex.0,
-        number: port.number,
+        number,
         mac: interface.mac.unwrap_or_default(),
         flags: if interface.send_redirects {
             PORT_SEND_REDIRECTS
         } else {
             0
         },
-        up_reason4: port.up_reason.map_or(0, |reason| reason as u16),
-        up_reason6: port.up_reason6.map_or(0, |reason| reason as u16),
-        tx: port.number,
+        up_reason4: up4.map_or(0, |reason| reason as u16),
+        up_reason6: up6.map_or(0, |reason| reason as u16),
+        tx: number,
         ..Port::default()
     }
 }

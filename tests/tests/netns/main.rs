@@ -15,6 +15,7 @@ mod latency;
 mod lifecycle;
 mod losses;
 mod traffic;
+mod vlan;
 
 /// Attached by the driver, as the labs' links are made for.
 const NATIVE: &str = "[dataplane]\nattach = \"native\"\n";
