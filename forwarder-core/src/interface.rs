@@ -54,6 +54,17 @@ impl ReversePath {
     }
 }
 
+/// What makes an interface the sub-interface of another (`IFLA_VLAN_*`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vlan {
+    /// VLAN id.
+    pub id: u16,
+    /// The tag is 802.1ad (the service tag of QinQ) rather than 802.1Q.
+    pub ad: bool,
+    /// An `egress-qos-map` gives its tags priorities.
+    pub prioritised: bool,
+}
+
 /// An interface as the kernel tells of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Interface {
@@ -81,6 +92,8 @@ pub struct Interface {
     pub ethernet: bool,
     /// `IFLA_INFO_KIND`: "veth", "bridge", "vlan"; empty for hardware.
     pub kind: String,
+    /// Of a VLAN sub-interface.
+    pub vlan: Option<Vlan>,
     /// `IFLA_MASTER`: the bridge, bond or VRF it belongs to.
     pub master: Option<Ifindex>,
     /// `IFLA_LINK`: the device below (a VLAN's parent, a veth's peer).

@@ -7,13 +7,13 @@ use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::maps::DevMap;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{
-    Adjacency, CounterRow, FlowKey, KIND_COUNTED, NexthopKind, PORT_SLOTS, Port, engine,
-    nexthop_kind, nexthop_slot,
+    Adjacency, CounterRow, FlowKey, KIND_COUNTED, NexthopKind, PORT_SLOTS, PORT_VLANS, Port,
+    VlanKey, engine, nexthop_kind, nexthop_slot,
 };
 use forwarder_common::reason::{PuntClass, Reason};
-use network_types::eth::EthHdr;
 
-use crate::packet::{self, Carries, Ipv4Packet, Ipv6Packet, Packet};
+use crate::packet::vlan::{self, DOUBLE, TAGGED};
+use crate::packet::{self, Carries, Ipv4Packet, Ipv6Packet, Packet, UNTAGGED};
 use crate::reverse_path::{self, ReversePath};
 use crate::{fib, kernel, maps, rewrite, verdict};
 
@@ -46,14 +46,58 @@ fn decide<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
         let bytes = packet::frame_len::<FRAGS>(ctx);
         return verdict::up(row, Reason::UnknownPort as u32, bytes);
     }
-    match packet::link_layer(ctx, port) {
+    received::<UNTAGGED, FRAGS>(ctx, tx, port, row)
+}
+
+/// A frame of a port, with `LINK` bytes of link-layer header.
+#[inline(always)]
+fn received<const LINK: usize, const FRAGS: bool>(
+    ctx: &XdpContext,
+    tx: &DevMap,
+    port: &Port,
+    row: &mut CounterRow,
+) -> u32 {
+    match packet::link_layer::<LINK>(ctx, port) {
         Ok(Carries::Ipv4) => {
-            ip::<Ipv4Packet, FRAGS>(ctx, tx, port, row, u32::from(port.up_reason4))
+            ip::<Ipv4Packet<LINK>, FRAGS>(ctx, tx, port, row, u32::from(port.up_reason4))
         }
         Ok(Carries::Ipv6) => {
-            ip::<Ipv6Packet, FRAGS>(ctx, tx, port, row, u32::from(port.up_reason6))
+            ip::<Ipv6Packet<LINK>, FRAGS>(ctx, tx, port, row, u32::from(port.up_reason6))
+        }
+        Err(Reason::Vlan) if LINK == UNTAGGED && port.flags & PORT_VLANS != 0 => {
+            tagged::<FRAGS>(ctx, tx, port, row)
         }
         Err(reason) => not_ours::<FRAGS>(ctx, row, reason),
+    }
+}
+
+/// A tagged frame: the sub-interface it belongs to takes the port's place; one
+/// without is the kernel's (no tags at all are nobody's key). Out of line, so
+/// that untagged frames run through code that is as if there were no tags.
+#[inline(never)]
+fn tagged<const FRAGS: bool>(
+    ctx: &XdpContext,
+    tx: &DevMap,
+    parent: &Port,
+    parent_row: &mut CounterRow,
+) -> u32 {
+    let tags = vlan::tags(ctx);
+    let key = VlanKey {
+        parent: parent.ifindex,
+        tags: tags.0,
+    };
+    // SAFETY: aya marks lookups unsafe because the daemon may replace the value
+    // meanwhile: the frame then counts, at worst, as its successor's.
+    let Some(port) = (unsafe { maps::VLAN_PORTS.get(key) }) else {
+        return not_ours::<FRAGS>(ctx, parent_row, Reason::Vlan);
+    };
+    let Some(row) = verdict::row(port.number) else {
+        return not_ours::<FRAGS>(ctx, parent_row, Reason::Vlan);
+    };
+    if tags.count() == 1 {
+        received::<TAGGED, FRAGS>(ctx, tx, port, row)
+    } else {
+        received::<DOUBLE, FRAGS>(ctx, tx, port, row)
     }
 }
 
@@ -225,10 +269,12 @@ pub fn transmit<P: Packet>(
     packet: &P,
     adjacency: &Adjacency,
 ) -> u32 {
+    const TRUNCATED: u32 = Reason::Truncated as u32;
+
     let (frame_len, ip_len) = (packet.frame_len(), packet.ip_len());
     // Both counts: a frame coalesced by the receiver (GRO, in generic mode) is
     // longer than what its header says, and must be segmented by the kernel.
-    let payload = frame_len - EthHdr::LEN as u32;
+    let payload = frame_len - P::LINK as u32;
     if ip_len > adjacency.mtu || payload > adjacency.mtu {
         let (reason, class) = (Reason::MtuExceeded, PuntClass::Mtu);
         return verdict::up_limited(row, reason, class, frame_len);
@@ -251,19 +297,15 @@ pub fn transmit<P: Packet>(
         let reason = Reason::EgressCannotRedirect as u32;
         return verdict::up(row, reason, frame_len);
     }
-    if payload > ip_len && frame_len > rewrite::MINIMUM_FRAME {
-        let wanted = ip_len + EthHdr::LEN as u32;
-        let wanted = if wanted < rewrite::MINIMUM_FRAME {
-            rewrite::MINIMUM_FRAME
-        } else {
-            wanted
-        };
-        if !rewrite::trim(ctx, frame_len - wanted) {
-            return verdict::up(row, Reason::Trailer as u32, frame_len);
-        }
-    }
-    if !rewrite::forward_to::<P>(ctx, adjacency) {
-        return verdict::dropped(row, Reason::Truncated as u32, frame_len);
+    let rewritten = if P::LINK == UNTAGGED && adjacency.tags == 0 {
+        rewrite::untagged::<P>(ctx, adjacency, payload, ip_len)
+    } else {
+        rewrite::tagged::<P>(ctx, adjacency, payload, ip_len)
+    };
+    match rewritten {
+        rewrite::DONE => {}
+        TRUNCATED => return verdict::dropped(row, TRUNCATED, frame_len),
+        reason => return verdict::up(row, reason, frame_len),
     }
     verdict::forwarded(row, frame_len)
 }

@@ -32,10 +32,8 @@ pub fn route<P: Packet>(
     if let Some((reason, class)) = packet.special_destination() {
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
-    let mut params = packet.question(port.ifindex);
-    // SAFETY: context and parameters are valid for the call.
-    let answer =
-        unsafe { bpf_fib_lookup(ctx.as_ptr(), &raw mut params, size_of::<Params>() as i32, 0) };
+    let mut adjacency = Adjacency::default();
+    let answer = ask(ctx, packet, port.ifindex, &mut adjacency);
     if answer as u32 != BPF_FIB_LKUP_RET_SUCCESS {
         return refused(port, row, packet, answer);
     }
@@ -43,24 +41,32 @@ pub fn route<P: Packet>(
         let (reason, class) = (Reason::TtlExpired, PuntClass::Ttl);
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
-    let egress = maps::PORTS.get(params.ifindex & (PORT_SLOTS - 1));
-    let Some(egress) = egress.filter(|egress| egress.ifindex == params.ifindex) else {
+    let egress = maps::PORTS.get(adjacency.ifindex & (PORT_SLOTS - 1));
+    let Some(egress) = egress.filter(|egress| egress.ifindex == adjacency.ifindex) else {
         let reason = Reason::EgressCannotRedirect as u32;
         return verdict::up(row, reason, packet.frame_len());
     };
+    adjacency.port = egress.tx;
+    adjacency.tags = egress.tags;
+    forward::transmit(ctx, tx, port, row, packet, &adjacency)
+}
+
+/// The helper's answer; the way out that goes with success. Out of line: what
+/// it is asked with would lie on the stack of a frame's whole way.
+#[inline(never)]
+fn ask<P: Packet>(ctx: &XdpContext, packet: &P, ifindex: u32, way: &mut Adjacency) -> i64 {
+    let mut params = packet.question(ifindex);
+    // SAFETY: context and parameters are valid for the call.
+    let answer =
+        unsafe { bpf_fib_lookup(ctx.as_ptr(), &raw mut params, size_of::<Params>() as i32, 0) };
     // SAFETY: the helper has written it (kernel 5.12), or left the length.
     let mtu = u32::from(unsafe { params.__bindgen_anon_1.mtu_result });
-    let adjacency = Adjacency {
-        destination: params.dmac,
-        source: params.smac,
-        port: egress.tx,
-        // A short frame is padded beyond what the kernel was asked about.
-        mtu: mtu.max(rewrite::MINIMUM_FRAME),
-        ifindex: params.ifindex,
-        used: 0,
-        tags: egress.tags,
-    };
-    forward::transmit(ctx, tx, port, row, packet, &adjacency)
+    way.destination = params.dmac;
+    way.source = params.smac;
+    // A short frame is padded beyond what the kernel was asked about.
+    way.mtu = mtu.max(rewrite::MINIMUM_PAYLOAD);
+    way.ifindex = params.ifindex;
+    answer
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@ use forwarder_common::abi::{PORT_RP4_LOOSE, PORT_RP4_STRICT, PORT_SEND_REDIRECTS
 use forwarder_common::checksum;
 use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
-use network_types::eth::EthHdr;
+use network_types::eth::EtherType;
 use network_types::ip::Ipv4Hdr;
 
 use super::{Packet, frame_len, header, is_ported, ports, word};
@@ -17,8 +17,9 @@ const AF_INET: u8 = 2;
 /// More fragments, and the offset: a packet that is one of several.
 const FRAGMENT: u16 = 0x3fffu16.to_be();
 
-/// What was read of an IPv4 frame that passed the checks.
-pub struct Ipv4Packet {
+/// What was read of an IPv4 frame that passed the checks; `LINK` bytes of
+/// link-layer header are before it.
+pub struct Ipv4Packet<const LINK: usize> {
     frame_len: u32,
     total_len: u32,
     source_be: u32,
@@ -30,8 +31,10 @@ pub struct Ipv4Packet {
     fragment: bool,
 }
 
-impl Packet for Ipv4Packet {
+impl<const LINK: usize> Packet for Ipv4Packet<LINK> {
     const FAMILY: u32 = 4;
+    const ETHER_TYPE: EtherType = EtherType::Ipv4;
+    const LINK: usize = LINK;
     const HEADER_LEN: usize = Ipv4Hdr::LEN;
     const RP_STRICT: u16 = PORT_RP4_STRICT;
     const RP_LOOSE: u16 = PORT_RP4_LOOSE;
@@ -39,7 +42,7 @@ impl Packet for Ipv4Packet {
     /// The header's own checks: what fails them is dropped.
     #[inline(always)]
     fn read<const FRAGS: bool>(ctx: &XdpContext) -> Result<Self, Reason> {
-        let Some(ip) = header::<Ipv4Hdr>(ctx, EthHdr::LEN) else {
+        let Some(ip) = header::<Ipv4Hdr>(ctx, LINK) else {
             return Err(Reason::Truncated);
         };
         // SAFETY: `header` has checked all 20 bytes; see `word` for the alignment.
@@ -63,14 +66,14 @@ impl Packet for Ipv4Packet {
         }
         let total_len = u32::from(((w0 >> 16) as u16).swap_bytes());
         let frame_len = frame_len::<FRAGS>(ctx);
-        if total_len < header_len || total_len + EthHdr::LEN as u32 > frame_len {
+        if total_len < header_len || total_len + LINK as u32 > frame_len {
             return Err(Reason::BadTotalLength);
         }
         let mut sum = u64::from(w0) + u64::from(w1) + u64::from(w2);
         sum += u64::from(source_be) + u64::from(destination_be);
         let options = header_len > Ipv4Hdr::LEN as u32;
         if options {
-            sum += options_sum(ctx, header_len)?;
+            sum += options_sum::<LINK>(ctx, header_len)?;
         }
         // A sum of 32-bit words folds to that of their halves (2^16 = 1 modulo
         // 2^16 - 1); at most 15 of them leave no carry beyond 36 bits.
@@ -148,7 +151,7 @@ impl Packet for Ipv4Packet {
             // One protocol or another: fragments do not tell by a port.
             return hash.add(u32::from(self.protocol), 0);
         }
-        hash.add(u32::from(self.protocol), ports(ctx, Ipv4Hdr::LEN))
+        hash.add(u32::from(self.protocol), ports(ctx, LINK + Ipv4Hdr::LEN))
     }
 
     /// What the FIB of the other engines has entries for.
@@ -211,14 +214,14 @@ impl Packet for Ipv4Packet {
 /// Sum of the option words; a header that reaches beyond the first buffer is
 /// no header that any driver delivers.
 #[inline(never)]
-fn options_sum(ctx: &XdpContext, header_len: u32) -> Result<u64, Reason> {
+fn options_sum<const LINK: usize>(ctx: &XdpContext, header_len: u32) -> Result<u64, Reason> {
     let mut sum = 0u64;
     let mut offset = Ipv4Hdr::LEN;
     while offset < 60 {
         if offset as u32 >= header_len {
             break;
         }
-        let Some(pointer) = header::<u32>(ctx, EthHdr::LEN + offset) else {
+        let Some(pointer) = header::<u32>(ctx, LINK + offset) else {
             return Err(Reason::BadHeaderLength);
         };
         // SAFETY: `header` has checked the bounds.

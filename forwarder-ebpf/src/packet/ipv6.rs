@@ -5,7 +5,7 @@ use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{PORT_RP6_LOOSE, PORT_RP6_STRICT, Port};
 use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
-use network_types::eth::EthHdr;
+use network_types::eth::EtherType;
 use network_types::ip::Ipv6Hdr;
 
 use super::{Packet, frame_len, header, is_ported, ports, word};
@@ -20,8 +20,9 @@ const LINK_LOCAL: u16 = 0xfe80u16.to_be();
 /// Hop-by-hop options; a payload too long for the header's field has them.
 const HOP_BY_HOP: u8 = 0;
 
-/// What was read of an IPv6 frame that passed the checks.
-pub struct Ipv6Packet {
+/// What was read of an IPv6 frame that passed the checks; `LINK` bytes of
+/// link-layer header are before it.
+pub struct Ipv6Packet<const LINK: usize> {
     frame_len: u32,
     ip_len: u32,
     source_be: [u32; 4],
@@ -32,15 +33,17 @@ pub struct Ipv6Packet {
     flow_info_be: u32,
 }
 
-impl Packet for Ipv6Packet {
+impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
     const FAMILY: u32 = 6;
+    const ETHER_TYPE: EtherType = EtherType::Ipv6;
+    const LINK: usize = LINK;
     const HEADER_LEN: usize = Ipv6Hdr::LEN;
     const RP_STRICT: u16 = PORT_RP6_STRICT;
     const RP_LOOSE: u16 = PORT_RP6_LOOSE;
 
     #[inline(always)]
     fn read<const FRAGS: bool>(ctx: &XdpContext) -> Result<Self, Reason> {
-        let Some(ip) = header::<Ipv6Hdr>(ctx, EthHdr::LEN) else {
+        let Some(ip) = header::<Ipv6Hdr>(ctx, LINK) else {
             return Err(Reason::Truncated);
         };
         let words = ip as *const u32;
@@ -58,7 +61,7 @@ impl Packet for Ipv6Packet {
         }
         let ip_len = u32::from((w1 as u16).swap_bytes()) + Ipv6Hdr::LEN as u32;
         let frame_len = frame_len::<FRAGS>(ctx);
-        if ip_len + EthHdr::LEN as u32 > frame_len {
+        if ip_len + LINK as u32 > frame_len {
             return Err(Reason::BadTotalLength);
         }
         Ok(Ipv6Packet {
@@ -138,7 +141,7 @@ impl Packet for Ipv6Packet {
         if !is_ported(self.next_header) {
             return hash;
         }
-        hash.add(0, ports(ctx, Ipv6Hdr::LEN))
+        hash.add(0, ports(ctx, LINK + Ipv6Hdr::LEN))
     }
 
     #[inline(always)]

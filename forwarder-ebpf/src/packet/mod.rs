@@ -15,6 +15,7 @@ use network_types::eth::{EthHdr, EtherType};
 
 mod ipv4;
 mod ipv6;
+pub mod vlan;
 
 pub use ipv4::Ipv4Packet;
 pub use ipv6::Ipv6Packet;
@@ -24,6 +25,11 @@ pub use ipv6::Ipv6Packet;
 pub trait Packet: Sized {
     /// 4 or 6.
     const FAMILY: u32;
+    /// What the link layer calls it.
+    const ETHER_TYPE: EtherType;
+    /// Bytes before it: the Ethernet header, and the VLAN tags that the frame
+    /// was received with.
+    const LINK: usize;
     /// Length of the fixed header.
     const HEADER_LEN: usize;
     /// The port's flag for a strict reverse-path check.
@@ -93,10 +99,10 @@ fn is_ported(protocol: u8) -> bool {
     matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
 }
 
-/// Both ports; none where the packet ends before them.
+/// Both ports, which begin at `offset`; none where the frame ends before them.
 #[inline(always)]
-fn ports(ctx: &XdpContext, header_len: usize) -> u32 {
-    match header::<u32>(ctx, EthHdr::LEN + header_len) {
+fn ports(ctx: &XdpContext, offset: usize) -> u32 {
+    match header::<u32>(ctx, offset) {
         // SAFETY: `header` has checked the bounds.
         Some(ports) => unsafe { word(ports) },
         None => 0,
@@ -188,6 +194,9 @@ pub unsafe fn word<T: Copy>(pointer: *const T) -> T {
     unsafe { core::ptr::read_volatile(pointer) }
 }
 
+/// Link-layer header of an untagged frame.
+pub const UNTAGGED: usize = EthHdr::LEN;
+
 /// What a frame to the port's own MAC carries.
 pub enum Carries {
     Ipv4,
@@ -197,15 +206,15 @@ pub enum Carries {
 /// First row of the table: only IP frames to the port's own MAC are ours to
 /// look at. Anything else goes up.
 #[inline(always)]
-pub fn link_layer(ctx: &XdpContext, port: &Port) -> Result<Carries, Reason> {
-    let Some(eth) = header::<EthHdr>(ctx, 0) else {
+pub fn link_layer<const LINK: usize>(ctx: &XdpContext, port: &Port) -> Result<Carries, Reason> {
+    let Some(eth) = header::<[u8; LINK]>(ctx, 0) else {
         return Err(Reason::Truncated);
     };
     // SAFETY: `header` has checked the bounds.
     let (ether_type, destination_hi, destination_lo) = unsafe {
         let eth16 = eth as *const u16;
         (
-            word(eth16.add(6)),
+            word(eth16.add(LINK / 2 - 1)),
             word(eth as *const u32),
             word(eth16.add(2)),
         )

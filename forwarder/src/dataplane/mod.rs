@@ -3,7 +3,7 @@
 //! * [`object`], [`tables`]: the programs and their maps; [`routes`], [`rows`]:
 //!   the one with the prefixes, by engine
 //! * [`family`]: what differs between IPv4 and IPv6 in all this
-//! * [`attach`], [`ports`], [`features`], [`feedback`]: which devices carry
+//! * [`attach`], [`ports`], [`features`], [`feedback`], `stripping`: which devices carry
 //!   the program, and which take redirected frames
 //! * [`ethtool`]: what a driver says of itself; for `doctor`
 //! * [`plane`]: all of that as one state, changed at once; [`side`]: what each
@@ -34,6 +34,7 @@ pub mod query;
 pub mod routes;
 pub mod rows;
 pub mod side;
+mod stripping;
 pub mod tables;
 pub mod task;
 pub mod usage;

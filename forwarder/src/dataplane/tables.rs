@@ -10,8 +10,8 @@ use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuVa
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
-    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit, map,
-    own_hash,
+    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, MAX_VLANS, Meta, OwnFilter, PORT_SLOTS, Port,
+    PuntLimit, VlanKey, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
@@ -104,6 +104,7 @@ pub struct Tables {
     group_links: Array<MapData, [u32; GROUP_LINKS]>,
     route_counters: PerCpuArray<MapData, Counter>,
     ports: Array<MapData, Port>,
+    vlan_ports: HashMap<MapData, VlanKey, Port>,
     counters: PerCpuArray<MapData, CounterRow>,
     tx_ports: DevMap<MapData>,
     tx_ports_frags: DevMap<MapData>,
@@ -148,6 +149,7 @@ impl Tables {
             group_links: take!(object, map::GROUP_LINKS),
             route_counters: take!(object, map::ROUTE_COUNTERS),
             ports: take!(object, map::PORTS),
+            vlan_ports: take!(object, map::VLAN_PORTS),
             counters: take!(object, map::COUNTERS),
             tx_ports: take!(object, map::TX_PORTS),
             tx_ports_frags: take!(object, map::TX_PORTS_FRAGS),
@@ -320,6 +322,25 @@ impl Tables {
         self.ports.set(slot_of(ifindex), Port::default(), 0)
     }
 
+    /// Makes a VLAN sub-interface known as egress, to the engine that goes by
+    /// the kernel's tables: frames leave by `port.tx`, which is its parent's.
+    pub fn set_sub_egress(&mut self, port: Port) -> Result<(), MapError> {
+        self.ports.set(slot_of(port.ifindex), port, 0)
+    }
+
+    /// Makes the sub-interface known that receives these tagged frames.
+    pub fn set_vlan(&mut self, key: VlanKey, port: Port) -> Result<(), MapError> {
+        self.vlan_ports.insert(key, port, 0)
+    }
+
+    /// Its frames go up from now on; one that is not there is no error.
+    pub fn clear_vlan(&mut self, key: VlanKey) -> Result<(), MapError> {
+        match self.vlan_ports.remove(&key) {
+            Err(error) if !is_absent(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The counters of a port, all CPUs together; number 0: unknown ports.
     pub fn counters(&self, number: u32) -> Result<CounterRow, MapError> {
         let mut total = self.earlier.get(&number).copied().unwrap_or_default();
@@ -340,6 +361,7 @@ impl Tables {
             + fixed(MAX_NEXTHOPS, size_of::<u32>())
             + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
             + fixed(PORT_SLOTS, size_of::<Port>())
+            + fixed(MAX_VLANS, size_of::<VlanKey>() + size_of::<Port>())
             + fixed(MAX_PORTS, size_of::<CounterRow>()) * cpus
             + size_of::<OwnFilter>() as u64
     }

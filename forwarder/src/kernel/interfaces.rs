@@ -240,6 +240,7 @@ impl InterfaceTable {
             broadcast: link.has(libc::IFF_BROADCAST),
             ethernet: link.hardware == libc::ARPHRD_ETHER,
             kind: link.kind.clone(),
+            vlan: link.vlan,
             master: link.master,
             link: link.lower,
             link_elsewhere: link.lower_elsewhere,

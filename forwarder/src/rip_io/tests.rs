@@ -133,6 +133,7 @@ fn interface(name: &str, local: &str) -> Interface {
         broadcast: true,
         ethernet: true,
         kind: "veth".to_owned(),
+        vlan: None,
         master: None,
         link: None,
         link_elsewhere: true,

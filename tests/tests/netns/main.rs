@@ -23,6 +23,7 @@ mod losses;
 mod ports;
 mod reverse_path;
 mod traffic;
+mod vlan;
 
 /// Attached by the driver, as the labs' links are made for.
 const NATIVE: &str = "[dataplane]\nattach = \"native\"\n";

@@ -9,6 +9,7 @@ mod groups;
 mod ipv6;
 mod kernel;
 mod reverse_path;
+mod vlan;
 
 use std::net::Ipv4Addr;
 

@@ -4,6 +4,7 @@
 
 use std::net::Ipv4Addr;
 
+use forwarder_common::abi::Tags;
 use forwarder_common::reason::Reason;
 use ipnet::Ipv4Net;
 
@@ -69,6 +70,8 @@ fn port(ifindex: Ifindex) -> PortState {
     let mac = [2, 0xff, 0, 0, 0, ifindex.0 as u8];
     PortState {
         number,
+        tx: number,
+        tags: Tags::NONE,
         mac,
         mtu: 1500,
         can_transmit: true,

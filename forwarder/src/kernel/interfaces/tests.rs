@@ -8,6 +8,7 @@ fn link(number: u32, flags: libc::c_int) -> Link {
         hardware: libc::ARPHRD_ETHER,
         mac: Some([2, 0, 0, 0, 0, 1]),
         mtu: 1500,
+        vlan: None,
         kind: String::new(),
         master: None,
         lower: None,

@@ -22,7 +22,7 @@ use aya::programs::xdp::XdpMode;
 use forwarder::bench::{Flow, Generator, Sink};
 use forwarder::dataplane::object::{Lookup, Object};
 use forwarder::dataplane::tables::Tables;
-use forwarder_common::abi::{Port, program};
+use forwarder_common::abi::{Port, Tags, program};
 use forwarder_common::reason::Reason;
 use forwarder_core::fib::PortState;
 use forwarder_core::net::Ifindex;
@@ -150,6 +150,8 @@ fn writer(
             egress: Ifindex(egress.ifindex),
             state: PortState {
                 number: egress.number,
+                tx: egress.number,
+                tags: Tags::NONE,
                 mac: egress.mac,
                 mtu: 1_500,
                 can_transmit: true,
