@@ -8,7 +8,7 @@ use crate::reason::Reason;
 
 /// Version of everything in this file. Stored in map `META`; a daemon adopts
 /// pinned maps only when it is equal.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Ports (attached or egress) that the tables hold.
 pub const MAX_PORTS: u32 = 256;
@@ -67,6 +67,26 @@ pub struct Port {
     pub tags: u32,
     /// Room to grow without an ABI change of the size.
     pub reserved: u32,
+}
+
+impl Port {
+    /// As it lies in the map.
+    pub const fn words(&self) -> [u32; 8] {
+        let [a, b, c, d, e, f] = self.mac;
+        let [g, h] = self.flags.to_ne_bytes();
+        let [i, j] = self.up_reason4.to_ne_bytes();
+        let [k, l] = self.up_reason6.to_ne_bytes();
+        [
+            self.ifindex,
+            self.number,
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            self.tx,
+            self.tags,
+            self.reserved,
+        ]
+    }
 }
 
 /// `send_redirects` is on: a frame that leaves by the port it came in on, to an
@@ -202,6 +222,29 @@ pub struct Adjacency {
     pub used: u32,
     /// [`Tags`] that the frame leaves with.
     pub tags: u32,
+}
+
+impl Adjacency {
+    /// How many words it has.
+    pub const WORDS: usize = 8;
+    /// Which of them is `used`.
+    pub const USED_WORD: usize = 6;
+
+    /// As it lies in the map.
+    pub const fn words(&self) -> [u32; Self::WORDS] {
+        let [a, b, c, d, e, f] = self.destination;
+        let [g, h, i, j, k, l] = self.source;
+        [
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            self.port,
+            self.mtu,
+            self.ifindex,
+            self.used,
+            self.tags,
+        ]
+    }
 }
 
 /// Packets and bytes counted under one reason at one port on one CPU.
@@ -361,6 +404,10 @@ pub mod engine {
 pub mod global {
     /// One of [`super::engine`].
     pub const ENGINE: &str = "ENGINE";
+    /// Words of the value of map `ROWS4`.
+    pub const WORDS4: &str = "WORDS4";
+    /// Words of the value of map `ROWS6`.
+    pub const WORDS6: &str = "WORDS6";
     /// Seed of the flow hash, of this router alone: routers in a row that hash
     /// alike would use one path of several each.
     pub const SEED: &str = "SEED";
@@ -370,7 +417,7 @@ pub mod global {
 pub mod map {
     /// LPM_TRIE, IPv4 prefix → next-hop id.
     pub const ROUTES4: &str = "ROUTES4";
-    /// ARRAY, mapped by the daemon, rows of the trie of [`crate::trie`].
+    /// ARRAY of one value, mapped by the daemon: rows of the trie of [`crate::trie`].
     pub const ROWS4: &str = "ROWS4";
     /// LPM_TRIE, IPv6 prefix → next-hop id.
     pub const ROUTES6: &str = "ROUTES6";
@@ -387,11 +434,12 @@ pub mod map {
     pub const VLAN_PORTS: &str = "VLAN_PORTS";
     /// HASH, own IPv6 address (network order) → 1.
     pub const OWN6: &str = "OWN6";
-    /// ARRAY, next-hop id → word.
+    /// ARRAY of one value, mapped by the daemon: a word for each next-hop id.
     pub const NEXTHOP: &str = "NEXTHOP";
-    /// ARRAY, slot → `Adjacency`.
+    /// ARRAY of one value, mapped by the daemon: an `Adjacency` for each slot.
     pub const ADJACENCY: &str = "ADJACENCY";
-    /// ARRAY, `ifindex & (PORT_SLOTS - 1)` → `Port`.
+    /// ARRAY of one value, mapped by the daemon: a `Port` for each
+    /// `ifindex & (PORT_SLOTS - 1)`.
     pub const PORTS: &str = "PORTS";
     /// PERCPU_ARRAY, port number → `CounterRow`.
     pub const COUNTERS: &str = "COUNTERS";
@@ -431,7 +479,8 @@ pub mod program {
 
 const _: () = {
     assert!(size_of::<Port>() == 32);
-    assert!(size_of::<Adjacency>() == 32);
+    assert!(size_of::<Adjacency>() == 4 * Adjacency::WORDS);
+    assert!(core::mem::offset_of!(Adjacency, used) == 4 * Adjacency::USED_WORD);
     assert!(size_of::<Counter>() == 16);
     assert!(size_of::<CounterRow>() == 16 * Reason::ROW);
     assert!(size_of::<PuntLimit>() == 16);

@@ -7,15 +7,16 @@ use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::maps::DevMap;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{
-    Adjacency, CounterRow, FlowKey, KIND_COUNTED, NexthopKind, PORT_SLOTS, PORT_VLANS, Port,
-    VlanKey, engine, nexthop_kind, nexthop_slot,
+    Adjacency, CounterRow, FlowKey, KIND_COUNTED, NexthopKind, PORT_VLANS, Port, VlanKey, engine,
+    nexthop_kind, nexthop_slot,
 };
 use forwarder_common::reason::{PuntClass, Reason};
 
+use crate::fib::{self, Found};
 use crate::packet::vlan::{self, DOUBLE, TAGGED};
 use crate::packet::{self, Carries, Ipv4Packet, Ipv6Packet, Packet, UNTAGGED};
 use crate::reverse_path::{self, ReversePath};
-use crate::{fib, kernel, maps, rewrite, verdict};
+use crate::{kernel, maps, rewrite, verdict};
 
 /// A packet's whole way. `FRAGS` says which program this is; `tx` is its DEVMAP.
 #[inline(always)]
@@ -35,7 +36,7 @@ pub fn packet<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
 #[inline(always)]
 fn decide<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
     let ifindex = ctx.ingress_ifindex() as u32;
-    let Some(port) = maps::PORTS.get(ifindex & (PORT_SLOTS - 1)) else {
+    let Some(port) = fib::port(ifindex) else {
         return XDP_PASS;
     };
     let known = port.ifindex == ifindex;
@@ -124,13 +125,16 @@ fn ip<P: Packet, const FRAGS: bool>(
     if up_reason != 0 {
         return verdict::up(row, up_reason, packet::frame_len::<FRAGS>(ctx));
     }
-    let packet = match P::read::<FRAGS>(ctx) {
-        Ok(packet) => packet,
-        Err(reason) => {
-            let bytes = packet::frame_len::<FRAGS>(ctx);
-            return verdict::dropped(row, reason as u32, bytes);
-        }
+    let Some(packet) = P::read::<FRAGS>(ctx) else {
+        let bytes = packet::frame_len::<FRAGS>(ctx);
+        return verdict::dropped(row, Reason::Truncated as u32, bytes);
     };
+    // Asked for before the checks, which run while its loads are under way: a
+    // table of the whole Internet is not in the cache.
+    let found = packet.route();
+    if let Err(reason) = packet.check(ctx) {
+        return verdict::dropped(row, reason as u32, packet.frame_len());
+    }
     if packet.is_martian() {
         return verdict::dropped(row, Reason::MartianSource as u32, packet.frame_len());
     }
@@ -143,7 +147,7 @@ fn ip<P: Packet, const FRAGS: bool>(
     if fib::engine() == engine::KERNEL {
         return kernel::route(ctx, tx, port, row, &packet);
     }
-    route(ctx, tx, port, row, &packet)
+    route(ctx, tx, port, row, &packet, found)
 }
 
 /// By what the route says, the TTL in its place: a packet for ourselves may
@@ -155,12 +159,10 @@ fn route<P: Packet>(
     port: &Port,
     row: &mut CounterRow,
     packet: &P,
+    Found { id, mut word }: Found,
 ) -> u32 {
     const ADJACENCY: u32 = NexthopKind::Adjacency as u32;
 
-    let Some((id, mut word)) = packet.route() else {
-        return missed(port, row, packet);
-    };
     // The one kind that most packets meet is asked for first.
     if nexthop_kind(word) != ADJACENCY {
         word = follow(ctx, packet, id, word);
@@ -213,12 +215,14 @@ fn not_forwarded<P: Packet>(port: &Port, row: &mut CounterRow, packet: &P, word:
     const FOR_US: u32 = Reason::ForUs as u32;
     const NOT_UNICAST: u32 = Reason::NotUnicast as u32;
     const LINK_LOCAL: u32 = Reason::LinkLocal as u32;
+    const NO_ROUTE: u32 = Reason::NoRoute as u32;
 
     let (kind, slot) = (nexthop_kind(word), nexthop_slot(word));
     if kind == NexthopKind::Up as u32 {
         let (reason, class) = match slot {
             FOR_US => (Reason::ForUs, PuntClass::Own),
             NOT_UNICAST => (Reason::NotUnicast, PuntClass::Link),
+            NO_ROUTE => return missed(port, row, packet),
             LINK_LOCAL => (Reason::LinkLocal, PuntClass::LinkLocal),
             _ if packet.ttl() <= 1 => (Reason::TtlExpired, PuntClass::Ttl),
             slot if slot == Reason::Unreachable as u32 => {
@@ -272,10 +276,10 @@ pub fn transmit<P: Packet>(
     const TRUNCATED: u32 = Reason::Truncated as u32;
 
     let (frame_len, ip_len) = (packet.frame_len(), packet.ip_len());
-    // Both counts: a frame coalesced by the receiver (GRO, in generic mode) is
-    // longer than what its header says, and must be segmented by the kernel.
+    // At least the packet's own length. A frame coalesced by the receiver (GRO,
+    // in generic mode) is longer, and must be segmented by the kernel.
     let payload = frame_len - P::LINK as u32;
-    if ip_len > adjacency.mtu || payload > adjacency.mtu {
+    if payload > adjacency.mtu {
         let (reason, class) = (Reason::MtuExceeded, PuntClass::Mtu);
         return verdict::up_limited(row, reason, class, frame_len);
     }
@@ -342,9 +346,7 @@ fn turned_back<P: Packet>(port: &Port, packet: &P) -> u32 {
     if fib::engine() == engine::KERNEL {
         return once_a_second(packet);
     }
-    let Some((_, word)) = packet.route_back() else {
-        return FORWARD;
-    };
+    let word = packet.route_back().word;
     let (kind, slot) = (nexthop_kind(word) & !KIND_COUNTED, nexthop_slot(word));
     if kind == NexthopKind::Up as u32 && slot == Reason::NotUnicast as u32 {
         return BROADCAST_SOURCE;

@@ -13,11 +13,11 @@ use aya_ebpf::bindings::{
 use aya_ebpf::helpers::generated::bpf_fib_lookup;
 use aya_ebpf::maps::DevMap;
 use aya_ebpf::programs::XdpContext;
-use forwarder_common::abi::{Adjacency, CounterRow, PORT_SLOTS, Port};
+use forwarder_common::abi::{Adjacency, CounterRow, Port};
 use forwarder_common::reason::{PuntClass, Reason};
 
 use crate::packet::Packet;
-use crate::{forward, maps, rewrite, verdict};
+use crate::{fib, forward, rewrite, verdict};
 
 /// Asks the kernel, and carries out what it says.
 #[inline(always)]
@@ -41,7 +41,7 @@ pub fn route<P: Packet>(
         let (reason, class) = (Reason::TtlExpired, PuntClass::Ttl);
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
-    let egress = maps::PORTS.get(adjacency.ifindex & (PORT_SLOTS - 1));
+    let egress = fib::port(adjacency.ifindex);
     let Some(egress) = egress.filter(|egress| egress.ifindex == adjacency.ifindex) else {
         let reason = Reason::EgressCannotRedirect as u32;
         return verdict::up(row, reason, packet.frame_len());

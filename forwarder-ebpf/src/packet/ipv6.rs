@@ -8,8 +8,8 @@ use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::EtherType;
 use network_types::ip::Ipv6Hdr;
 
-use super::{Packet, frame_len, header, is_ported, ports, word};
-use crate::fib;
+use super::{Packet, end_of, frame_len_of, header, is_ported, ports, word};
+use crate::fib::{self, Found};
 
 const AF_INET6: u8 = 10;
 
@@ -29,8 +29,8 @@ pub struct Ipv6Packet<const LINK: usize> {
     destination_be: [u32; 4],
     hop_limit: u8,
     next_header: u8,
-    /// Traffic class and flow label.
-    flow_info_be: u32,
+    /// Version, traffic class and flow label.
+    first_be: u32,
 }
 
 impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
@@ -42,11 +42,8 @@ impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
     const RP_LOOSE: u16 = PORT_RP6_LOOSE;
 
     #[inline(always)]
-    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Result<Self, Reason> {
-        let Some(ip) = header::<Ipv6Hdr>(ctx, LINK) else {
-            return Err(Reason::Truncated);
-        };
-        let words = ip as *const u32;
+    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Option<Self> {
+        let words = header::<Ipv6Hdr>(ctx, LINK)? as *const u32;
         // SAFETY: `header` has checked all 40 bytes; see `word` for the alignment.
         let (w0, w1, source_be, destination_be) = unsafe {
             (
@@ -56,23 +53,27 @@ impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
                 address(words.add(6)),
             )
         };
-        if w0 as u8 >> 4 != 6 {
-            return Err(Reason::BadVersion);
-        }
         let ip_len = u32::from((w1 as u16).swap_bytes()) + Ipv6Hdr::LEN as u32;
-        let frame_len = frame_len::<FRAGS>(ctx);
-        if ip_len + LINK as u32 > frame_len {
-            return Err(Reason::BadTotalLength);
-        }
-        Ok(Ipv6Packet {
-            frame_len,
+        Some(Ipv6Packet {
+            frame_len: frame_len_of::<FRAGS>(ctx, end_of(LINK, ip_len)),
             ip_len,
             source_be,
             destination_be,
             hop_limit: (w1 >> 24) as u8,
             next_header: (w1 >> 16) as u8,
-            flow_info_be: w0 & 0x0fff_ffffu32.to_be(),
+            first_be: w0,
         })
+    }
+
+    #[inline(always)]
+    fn check(&self, _: &XdpContext) -> Result<(), Reason> {
+        if self.first_be as u8 >> 4 != 6 {
+            return Err(Reason::BadVersion);
+        }
+        if self.ip_len + LINK as u32 > self.frame_len {
+            return Err(Reason::BadTotalLength);
+        }
+        Ok(())
     }
 
     #[inline(always)]
@@ -122,12 +123,12 @@ impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
     }
 
     #[inline(always)]
-    fn route(&self) -> Option<(u32, u32)> {
+    fn route(&self) -> Found {
         fib::lookup6(&self.destination_be)
     }
 
     #[inline(always)]
-    fn route_back(&self) -> Option<(u32, u32)> {
+    fn route_back(&self) -> Found {
         fib::lookup6(&self.source_be)
     }
 
@@ -165,7 +166,7 @@ impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
         question.l4_protocol = self.next_header;
         question.ifindex = ifindex;
         question.__bindgen_anon_1.tot_len = self.ip_len as u16;
-        question.__bindgen_anon_2.flowinfo = self.flow_info_be;
+        question.__bindgen_anon_2.flowinfo = self.first_be & 0x0fff_ffffu32.to_be();
         question.__bindgen_anon_3.ipv6_src = self.source_be;
         question.__bindgen_anon_4.ipv6_dst = self.destination_be;
         question

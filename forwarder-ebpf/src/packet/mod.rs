@@ -3,8 +3,6 @@
 //!
 //! Called by `forward` only.
 
-use core::hint::black_box;
-
 use aya_ebpf::bindings::bpf_fib_lookup;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
@@ -13,6 +11,10 @@ use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::{EthHdr, EtherType};
 
+use crate::fib::Found;
+use crate::opaque::opaque;
+use crate::rewrite::MINIMUM_PAYLOAD;
+
 mod ipv4;
 mod ipv6;
 pub mod vlan;
@@ -20,8 +22,8 @@ pub mod vlan;
 pub use ipv4::Ipv4Packet;
 pub use ipv6::Ipv6Packet;
 
-/// An IP packet that passed its header's own checks. Everything the later
-/// steps need is read once, so that each bounds check is paid for once.
+/// An IP packet. Everything the later steps need is read once, so that each
+/// bounds check is paid for once.
 pub trait Packet: Sized {
     /// 4 or 6.
     const FAMILY: u32;
@@ -37,8 +39,11 @@ pub trait Packet: Sized {
     /// That for a loose one.
     const RP_LOOSE: u16;
 
-    /// Reads and checks the header; what fails is dropped for the reason.
-    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Result<Self, Reason>;
+    /// Reads the header; `None` where the frame ends within it.
+    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Option<Self>;
+
+    /// Checks it; what fails is dropped for the reason.
+    fn check(&self, ctx: &XdpContext) -> Result<(), Reason>;
 
     /// Length of the whole frame, all buffers of it.
     fn frame_len(&self) -> u32;
@@ -58,11 +63,11 @@ pub trait Packet: Sized {
     /// Something that only the kernel does.
     fn kernel_only(&self) -> Option<(Reason, PuntClass)>;
 
-    /// Next-hop id and word of the destination's longest match.
-    fn route(&self) -> Option<(u32, u32)>;
+    /// The destination's longest match.
+    fn route(&self) -> Found;
 
-    /// Those of the source's.
-    fn route_back(&self) -> Option<(u32, u32)>;
+    /// The source's.
+    fn route_back(&self) -> Found;
 
     /// What tells its flow from others.
     fn flow(&self, ctx: &XdpContext, seed: u32) -> FlowHash;
@@ -121,6 +126,29 @@ pub fn frame_len<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
     }
 }
 
+/// That of a frame whose packet, padding included, should end after `said`
+/// bytes. Where the first buffer ends there, so does the frame, and the call is
+/// spared; were there more, what is behind the packet would be sent along.
+#[inline(always)]
+fn frame_len_of<const FRAGS: bool>(ctx: &XdpContext, said: u32) -> u32 {
+    let first = (ctx.data_end() - ctx.data()) as u32;
+    if first == said {
+        return first;
+    }
+    frame_len::<FRAGS>(ctx)
+}
+
+/// Where a packet of `ip_len` bytes ends that may have been padded.
+#[inline(always)]
+fn end_of(link: usize, ip_len: u32) -> u32 {
+    let padded = if ip_len < MINIMUM_PAYLOAD {
+        MINIMUM_PAYLOAD
+    } else {
+        ip_len
+    };
+    link as u32 + padded
+}
+
 /// Family, source and destination of whatever frame, behind up to two VLAN
 /// tags; family 0 where there are none. For events only.
 #[inline(always)]
@@ -171,11 +199,11 @@ fn is_tag(ether_type: u16) -> bool {
 
 /// A pointer to a header at `offset`, if the first buffer holds all of it.
 ///
-/// `black_box` keeps LLVM from folding the offset into an addition on the
+/// [`opaque`] keeps LLVM from folding the offset into an addition on the
 /// packet's end, which the verifier does not follow.
 #[inline(always)]
 pub fn header<T>(ctx: &XdpContext, offset: usize) -> Option<*mut T> {
-    let start = black_box(ctx.data() + offset);
+    let start = opaque(ctx.data() + offset);
     if start + size_of::<T>() > ctx.data_end() {
         return None;
     }

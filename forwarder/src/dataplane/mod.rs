@@ -1,7 +1,7 @@
 //! The fast path's owner: programs, maps, ports, and what is programmed.
 //!
-//! * [`object`], [`tables`]: the programs and their maps; [`routes`], [`rows`]:
-//!   the one with the prefixes, by engine
+//! * [`object`], [`tables`]: the programs and their maps; [`routes`]: the one
+//!   with the prefixes, by engine; [`mapped`]: those that are written in place
 //! * [`family`]: what differs between IPv4 and IPv6 in all this
 //! * [`attach`], [`ports`], [`features`], [`feedback`], `stripping`: which devices carry
 //!   the program, and which take redirected frames
@@ -26,15 +26,16 @@ pub mod keeper;
 pub mod kernel_layout;
 #[cfg(feature = "ebpf-log")]
 mod log;
+pub mod mapped;
 pub mod object;
 pub mod plane;
 pub mod ports;
 pub mod programmer;
 pub mod query;
 pub mod routes;
-pub mod rows;
 pub mod side;
 mod stripping;
 pub mod tables;
 pub mod task;
 pub mod usage;
+mod value_size;

@@ -14,7 +14,7 @@ use aya::programs::tp_btf::BtfTracePointLinkId;
 use aya::programs::{BtfTracePoint, Xdp};
 use aya::{Btf, Ebpf, EbpfLoader};
 use forwarder_common::abi::{TxFilter, engine, global, map, program};
-use forwarder_common::trie::ROOT_ROWS;
+use forwarder_common::trie::{COLUMNS, ROOT_ROWS};
 use forwarder_core::config::{Dataplane, Engine};
 use forwarder_core::net::{Ipv4, Ipv6};
 use thiserror::Error;
@@ -22,6 +22,7 @@ use tracing::warn;
 
 use super::family::MapFamily;
 use super::kernel_layout::DeviceLayout;
+use super::value_size::sized;
 
 /// The object file that `build.rs` made.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/forwarder-xdp"));
@@ -196,14 +197,18 @@ impl Object {
 
     fn load_programs(lookup: Lookup, seed: u32) -> Result<Object, LoadError> {
         let engine = lookup.engine();
+        let (rows4, rows6) = (lookup.rows::<Ipv4>(), lookup.rows::<Ipv6>());
+        let (words4, words6) = (rows4 * COLUMNS as u32, rows6 * COLUMNS as u32);
+        let sizes = [(map::ROWS4, words4 * 4), (map::ROWS6, words6 * 4)];
+        let programs = sized(PROGRAMS, &sizes)?;
         let mut ebpf = EbpfLoader::new()
             .override_global(global::ENGINE, &engine, true)
             .override_global(global::SEED, &seed, true)
             .map_max_entries(map::ROUTES4, lookup.prefixes())
             .map_max_entries(map::ROUTES6, lookup.prefixes())
-            .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
-            .map_max_entries(map::ROWS6, lookup.rows::<Ipv6>())
-            .load(PROGRAMS)
+            .override_global(global::WORDS4, &words4, true)
+            .override_global(global::WORDS6, &words6, true)
+            .load(&programs)
             .map_err(object_error)?;
         #[cfg(feature = "ebpf-log")]
         super::log::start(&mut ebpf);

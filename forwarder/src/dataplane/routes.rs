@@ -11,8 +11,8 @@ use forwarder_core::fib::trie::{Full, Trie};
 use thiserror::Error;
 
 use super::family::MapFamily;
+use super::mapped::MappedRows;
 use super::object::{LoadError, Lookup, Object};
-use super::rows::MappedRows;
 
 /// Why a map did not take a write.
 #[derive(Debug, Error)]

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, DevMap, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
-    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, MAX_VLANS, Meta, OwnFilter, PORT_SLOTS, Port,
-    PuntLimit, VlanKey, map, own_hash,
+    MAX_ADJACENCIES, MAX_GROUPS, MAX_NEXTHOPS, MAX_PORTS, MAX_VLANS, Meta, OwnFilter, PORT_SLOTS,
+    Port, PuntLimit, VlanKey, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
@@ -19,6 +19,7 @@ use forwarder_core::net::{Ipv4, Ipv6};
 
 use super::events::EventMaps;
 use super::family::{Both, MapFamily};
+use super::mapped::MappedWords;
 use super::object::{LoadError, Object};
 use super::routes::{Routes, WriteError, is_absent};
 
@@ -32,6 +33,19 @@ macro_rules! take {
                 source,
             })?
     };
+}
+
+/// Maps a map into memory.
+fn mapped(object: &mut Object, name: &'static str, bytes: usize) -> Result<MappedWords, LoadError> {
+    let Map::Array(map) = object.take_map(name)? else {
+        return Err(LoadError::Missing(name));
+    };
+    MappedWords::new(&map, bytes / size_of::<u32>())
+        .map_err(|source| LoadError::Mapping { name, source })
+}
+
+fn within(stored: bool) -> Result<(), MapError> {
+    stored.then_some(()).ok_or(MapError::KeyNotFound)
 }
 
 /// The maps of one family.
@@ -98,12 +112,12 @@ impl<F: MapFamily> FamilyTables<F> {
 /// Handles of all maps.
 pub struct Tables {
     families: Both<FamilyTables<Ipv4>, FamilyTables<Ipv6>>,
-    nexthop: Array<MapData, u32>,
-    adjacency: Array<MapData, Adjacency>,
+    nexthop: MappedWords,
+    adjacency: MappedWords,
     group: Array<MapData, [u32; GROUP_BUCKETS]>,
     group_links: Array<MapData, [u32; GROUP_LINKS]>,
     route_counters: PerCpuArray<MapData, Counter>,
-    ports: Array<MapData, Port>,
+    ports: MappedWords,
     vlan_ports: HashMap<MapData, VlanKey, Port>,
     counters: PerCpuArray<MapData, CounterRow>,
     tx_ports: DevMap<MapData>,
@@ -143,12 +157,20 @@ impl Tables {
                 v4: FamilyTables::new(object)?,
                 v6: FamilyTables::new(object)?,
             },
-            nexthop: take!(object, map::NEXTHOP),
-            adjacency: take!(object, map::ADJACENCY),
+            nexthop: mapped(
+                object,
+                map::NEXTHOP,
+                size_of::<[u32; MAX_NEXTHOPS as usize]>(),
+            )?,
+            adjacency: mapped(
+                object,
+                map::ADJACENCY,
+                size_of::<[Adjacency; MAX_ADJACENCIES as usize]>(),
+            )?,
             group: take!(object, map::GROUP),
             group_links: take!(object, map::GROUP_LINKS),
             route_counters: take!(object, map::ROUTE_COUNTERS),
-            ports: take!(object, map::PORTS),
+            ports: mapped(object, map::PORTS, size_of::<[Port; PORT_SLOTS as usize]>())?,
             vlan_ports: take!(object, map::VLAN_PORTS),
             counters: take!(object, map::COUNTERS),
             tx_ports: take!(object, map::TX_PORTS),
@@ -210,12 +232,12 @@ impl Tables {
 
     /// `NEXTHOP[id] = word`.
     pub fn set_nexthop(&mut self, id: u32, word: u32) -> Result<(), MapError> {
-        self.nexthop.set(id, word, 0)
+        within(self.nexthop.store(id as usize, word))
     }
 
     /// Fills a free adjacency slot.
     pub fn set_adjacency(&mut self, slot: u32, adjacency: Adjacency) -> Result<(), MapError> {
-        self.adjacency.set(slot, adjacency, 0)
+        within(self.adjacency.store_element(slot, adjacency.words()))
     }
 
     /// Fills a free group slot: a next-hop id a bucket, and the interfaces that
@@ -252,7 +274,8 @@ impl Tables {
 
     /// The coarse time at which an adjacency was last used.
     pub fn used(&self, slot: u32) -> Result<u32, MapError> {
-        self.adjacency.get(&slot, 0).map(|adjacency| adjacency.used)
+        let word = slot as usize * Adjacency::WORDS + Adjacency::USED_WORD;
+        self.adjacency.load(word).ok_or(MapError::KeyNotFound)
     }
 
     /// An address of this router: packets from it are dropped.
@@ -298,7 +321,10 @@ impl Tables {
     /// Makes a port known to the programs, as receiver and as egress.
     pub fn set_port(&mut self, port: Port) -> Result<(), MapError> {
         self.set_egress(port.number, port.ifindex)?;
-        self.ports.set(slot_of(port.ifindex), port, 0)
+        within(
+            self.ports
+                .store_element(slot_of(port.ifindex), port.words()),
+        )
     }
 
     fn set_egress(&mut self, number: u32, ifindex: u32) -> Result<(), MapError> {
@@ -319,13 +345,17 @@ impl Tables {
     /// Forgets a port. Its DEVMAP entries go with the device, or are
     /// overwritten when the number is used again.
     pub fn clear_port(&mut self, ifindex: u32) -> Result<(), MapError> {
-        self.ports.set(slot_of(ifindex), Port::default(), 0)
+        let free = Port::default().words();
+        within(self.ports.store_element(slot_of(ifindex), free))
     }
 
     /// Makes a VLAN sub-interface known as egress, to the engine that goes by
     /// the kernel's tables: frames leave by `port.tx`, which is its parent's.
     pub fn set_sub_egress(&mut self, port: Port) -> Result<(), MapError> {
-        self.ports.set(slot_of(port.ifindex), port, 0)
+        within(
+            self.ports
+                .store_element(slot_of(port.ifindex), port.words()),
+        )
     }
 
     /// Makes the sub-interface known that receives these tagged frames.
@@ -358,7 +388,9 @@ impl Tables {
             |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
         self.families.v4.routes.bytes()
             + self.families.v6.routes.bytes()
-            + fixed(MAX_NEXTHOPS, size_of::<u32>())
+            + fixed(1, size_of::<u32>() * MAX_NEXTHOPS as usize)
+            + fixed(MAX_GROUPS, size_of::<[u32; GROUP_BUCKETS]>())
+            + fixed(MAX_GROUPS, size_of::<[u32; GROUP_LINKS]>())
             + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
             + fixed(PORT_SLOTS, size_of::<Port>())
             + fixed(MAX_VLANS, size_of::<VlanKey>() + size_of::<Port>())
