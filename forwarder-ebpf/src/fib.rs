@@ -7,8 +7,8 @@ use core::hint::black_box;
 
 use aya_ebpf::maps::lpm_trie::Key;
 use forwarder_common::abi::{
-    Adjacency, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS, OWN_FILTER_WORDS, engine, own_fold,
-    own_hash,
+    Adjacency, FIRST_COUNTED, FIRST_ID4, FIRST_ID6, GROUP_BUCKETS, GROUP_LINKS, OWN_FILTER_WORDS,
+    engine, own_fold, own_hash,
 };
 use forwarder_common::flow::FlowHash;
 use forwarder_common::trie::{self, NO_ROUTE, Row, Rows};
@@ -44,10 +44,10 @@ pub fn seed() -> u32 {
 /// Next-hop id and word of an IPv4 address's longest match; `None` = no route.
 #[inline(always)]
 pub fn lookup4(address_be: u32) -> Option<(u32, u32)> {
-    let id = if engine() == engine::MULTIBIT {
-        trie::lookup4(&MappedRows(&maps::ROWS4), u32::from_be(address_be))?
-    } else {
-        *maps::ROUTES4.get(Key::new(32, address_be))?
+    let id = match engine() {
+        engine::MULTIBIT => trie::lookup4(&MappedRows(&maps::ROWS4), u32::from_be(address_be))?,
+        engine::CONSTANT => FIRST_ID4,
+        _ => *maps::ROUTES4.get(Key::new(32, address_be))?,
     };
     Some((id, nexthop(id)?))
 }
@@ -56,16 +56,18 @@ pub fn lookup4(address_be: u32) -> Option<(u32, u32)> {
 #[inline(always)]
 pub fn lookup6(address_be: &[u32; 4]) -> Option<(u32, u32)> {
     let [a, b, c, d] = *address_be;
-    let id = if engine() == engine::MULTIBIT {
-        let words = [
-            u32::from_be(a),
-            u32::from_be(b),
-            u32::from_be(c),
-            u32::from_be(d),
-        ];
-        trie::lookup6(&MappedRows(&maps::ROWS6), words)?
-    } else {
-        *maps::ROUTES6.get(Key::new(128, *address_be))?
+    let id = match engine() {
+        engine::MULTIBIT => {
+            let words = [
+                u32::from_be(a),
+                u32::from_be(b),
+                u32::from_be(c),
+                u32::from_be(d),
+            ];
+            trie::lookup6(&MappedRows(&maps::ROWS6), words)?
+        }
+        engine::CONSTANT => FIRST_ID6,
+        _ => *maps::ROUTES6.get(Key::new(128, *address_be))?,
     };
     Some((id, nexthop(id)?))
 }

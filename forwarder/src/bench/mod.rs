@@ -19,16 +19,26 @@
 
 mod attach;
 mod error;
+pub mod family;
 mod flow;
+pub mod forward;
 mod generator;
+pub mod namespace;
 mod pace;
+pub mod progress;
+pub mod random;
+pub mod router;
+pub mod samples;
+pub mod setup;
 mod sink;
+pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
 
 pub use attach::{Pass, Relay};
 pub use error::BenchError;
-pub use flow::{Flow, MIN_FRAME};
+pub use flow::{Flow, FrameAddress, MIN_FRAME};
 pub use generator::{DEFAULT_BATCH, Generator, Report};
 pub use sink::{Count, Sink};
 

@@ -5,6 +5,7 @@
 //! to stdout, everything else to stderr.
 
 pub mod args;
+mod bench;
 mod detach;
 mod logging;
 mod output;
@@ -50,5 +51,6 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Stop => stop::run(&client, &paths, arguments.json).await,
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
+        Command::Bench(command) => bench::run(command, arguments.json).await,
     }
 }

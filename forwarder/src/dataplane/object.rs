@@ -94,6 +94,9 @@ pub enum Lookup {
     },
     /// [`Engine::Kernel`].
     Kernel,
+    /// The same next-hop id for every destination ([`engine::CONSTANT`]): what
+    /// `forwarder bench` compares the others with.
+    Constant,
 }
 
 impl Lookup {
@@ -115,6 +118,7 @@ impl Lookup {
             Lookup::Multibit { .. } => engine::MULTIBIT,
             Lookup::LpmTrie { .. } => engine::LPM_TRIE,
             Lookup::Kernel => engine::KERNEL,
+            Lookup::Constant => engine::CONSTANT,
         }
     }
 
@@ -122,7 +126,7 @@ impl Lookup {
     fn prefixes(self) -> u32 {
         match self {
             Lookup::LpmTrie { prefixes } => prefixes,
-            Lookup::Multibit { .. } | Lookup::Kernel => 1,
+            Lookup::Multibit { .. } | Lookup::Kernel | Lookup::Constant => 1,
         }
     }
 
