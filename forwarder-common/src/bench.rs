@@ -150,8 +150,74 @@ pub struct Relay {
     pub macs: [u16; 6],
 }
 
+/// Lookups that one run of the programs of `forwarder-lookup-xdp` does.
+pub const LOOKUPS_A_RUN: u32 = 64;
+
+/// Where those programs are; map [`map::LOOKUPS`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// Index of the next key.
+    pub next: u32,
+    /// Number of the keys, a power of two, less one.
+    pub mask: u32,
+    /// 0, which the verifier does not know: makes a key depend on the answer
+    /// before.
+    pub zero: u32,
+    /// Where packets to the keys come in, for the engine `kernel`.
+    pub ingress: u32,
+    /// One of [`mode`].
+    pub mode: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+    /// Keys looked up.
+    pub done: u64,
+    /// Of these, those with another answer than the key says; [`mode::CHECK`].
+    pub wrong: u64,
+    /// Keeps the answers from being optimised away.
+    pub sum: u64,
+}
+
+/// An IPv4 destination and its answer; map [`map::KEYS4`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key4 {
+    /// Network order.
+    pub address: u32,
+    /// The next-hop id; for the engine `kernel` the last byte of the MAC address.
+    pub answer: u32,
+}
+
+/// An IPv6 destination and its answer; map [`map::KEYS6`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key6 {
+    /// Network order.
+    pub address: [u32; 4],
+    /// As in [`Key4`].
+    pub answer: u32,
+}
+
+/// What is done with each key.
+pub mod mode {
+    /// It is read: what the loop costs.
+    pub const EMPTY: u32 = 0;
+    /// It is looked up once the lookup before has its answer: latency.
+    pub const DEPENDENT: u32 = 1;
+    /// It is looked up whatever the one before does: throughput.
+    pub const INDEPENDENT: u32 = 2;
+    /// The answer is compared with the right one.
+    pub const CHECK: u32 = 3;
+}
+
 /// Names of the maps, as in the object file.
 pub mod map {
+    /// ARRAY, one [`super::Lookups`].
+    pub const LOOKUPS: &str = "LOOKUPS";
+    /// ARRAY of [`super::Key4`].
+    pub const KEYS4: &str = "KEYS4";
+    /// ARRAY of [`super::Key6`].
+    pub const KEYS6: &str = "KEYS6";
     /// ARRAY, one [`super::Generator`].
     pub const GENERATOR: &str = "GENERATOR";
     /// ARRAY of [`super::Destination`].
@@ -184,6 +250,10 @@ pub mod program {
     pub const GENERATE: &str = "generate";
     /// Likewise, an IPv6 frame.
     pub const GENERATE6: &str = "generate6";
+    /// Looks keys up; in an object of its own, with the router's maps.
+    pub const LOOKUPS4: &str = "lookups4";
+    /// Likewise for IPv6.
+    pub const LOOKUPS6: &str = "lookups6";
 }
 
 const _: () = {
@@ -191,6 +261,9 @@ const _: () = {
     assert!(size_of::<Destination>() == 8);
     assert!(size_of::<Destination6>() == 20);
     assert!(size_of::<Generated>() == 48);
+    assert!(size_of::<Lookups>() == 48);
+    assert!(size_of::<Key4>() == 8);
+    assert!(size_of::<Key6>() == 20);
     assert!(size_of::<Sink>() == 8);
     assert!(size_of::<Counts>() == 64);
     assert!(size_of::<Relay>() == 12);
@@ -205,7 +278,9 @@ const _: () = {
 mod pod {
     //! The loader's side: aya copies these as bytes.
     #![expect(unsafe_code, reason = "aya's Pod is an unsafe marker trait")]
-    use super::{Counts, Destination, Destination6, Generated, Generator, Relay, Sink};
+    use super::{
+        Counts, Destination, Destination6, Generated, Generator, Key4, Key6, Lookups, Relay, Sink,
+    };
 
     macro_rules! pod {
         ($($name:ty),* $(,)?) => { $(
@@ -220,8 +295,11 @@ mod pod {
         Generated,
         Destination,
         Destination6,
+        Key4,
+        Key6,
+        Lookups,
         Sink,
         Counts,
-        Relay
+        Relay,
     );
 }

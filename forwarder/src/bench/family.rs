@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use aya::Pod;
+use forwarder_common::bench::{Key4, Key6, map, program};
 use forwarder_core::net::{Family as _, Ipv4, Ipv6};
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -29,6 +31,15 @@ pub trait BenchFamily: MapFamily<Addr: FrameAddress> + NetlinkFamily {
     /// A host of a link by its number: 1 is the router.
     fn on_link(link: usize, number: u16) -> Self::Addr;
 
+    /// The program that looks keys up, and the map with them.
+    const LOOKUPS: (&'static str, &'static str);
+
+    /// A key and its answer, as the map holds them.
+    type LookupKey: Pod;
+
+    /// Makes one.
+    fn lookup_key(address: Self::Addr, answer: u32) -> Self::LookupKey;
+
     /// Where the frames come from.
     fn sender() -> Self::Addr {
         Self::on_link(0, 2)
@@ -41,6 +52,14 @@ pub trait BenchFamily: MapFamily<Addr: FrameAddress> + NetlinkFamily {
 }
 
 impl BenchFamily for Ipv4 {
+    type LookupKey = Key4;
+    const LOOKUPS: (&'static str, &'static str) = (program::LOOKUPS4, map::KEYS4);
+
+    fn lookup_key(address: Ipv4Addr, answer: u32) -> Key4 {
+        let address = Self::key(address);
+        Key4 { address, answer }
+    }
+
     fn shape() -> Shape {
         Shape {
             bits: 32,
@@ -121,6 +140,14 @@ impl BenchFamily for Ipv4 {
 }
 
 impl BenchFamily for Ipv6 {
+    type LookupKey = Key6;
+    const LOOKUPS: (&'static str, &'static str) = (program::LOOKUPS6, map::KEYS6);
+
+    fn lookup_key(address: Ipv6Addr, answer: u32) -> Key6 {
+        let address = Self::key(address);
+        Key6 { address, answer }
+    }
+
     fn shape() -> Shape {
         const fn at(first: u16) -> u128 {
             (first as u128) << 112
@@ -168,11 +195,11 @@ impl BenchFamily for Ipv6 {
             blocks: &[
                 Blocks {
                     len: 32,
-                    per_thousand: 90,
+                    per_thousand: 65,
                 },
                 Blocks {
                     len: 40,
-                    per_thousand: 90,
+                    per_thousand: 65,
                 },
                 Blocks {
                     len: 48,

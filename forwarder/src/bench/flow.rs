@@ -51,6 +51,9 @@ pub trait FrameAddress: Copy {
     /// router looks at it).
     fn headers(flow: &Flow<Self>) -> Vec<u8>;
 
+    /// Puts a destination into a frame that [`FrameAddress::headers`] has begun.
+    fn complete(self, frame: &mut [u8]);
+
     /// Writes one destination into [`FrameAddress::MAP`].
     fn store(self, map: &mut Map, index: u32, tag: u16) -> Result<(), MapError>;
 }
@@ -70,6 +73,14 @@ impl FrameAddress for Ipv4Addr {
         frame.extend([0; 4]);
         frame.extend(flow.udp(ip_len - 20));
         frame
+    }
+
+    fn complete(self, frame: &mut [u8]) {
+        let (at, sum) = (abi::IP_DESTINATION, abi::IP_CHECKSUM);
+        frame[at..at + 4].copy_from_slice(&self.octets());
+        frame[sum..sum + 2].fill(0);
+        let value = checksum::compute(&frame[abi::IP..abi::IP + 20]);
+        frame[sum..sum + 2].copy_from_slice(&value.to_ne_bytes());
     }
 
     fn store(self, map: &mut Map, index: u32, tag: u16) -> Result<(), MapError> {
@@ -97,6 +108,11 @@ impl FrameAddress for Ipv6Addr {
         frame.extend([0; 16]);
         frame.extend(flow.udp(payload));
         frame
+    }
+
+    fn complete(self, frame: &mut [u8]) {
+        let at = abi::IP6_DESTINATION;
+        frame[at..at + 16].copy_from_slice(&self.octets());
     }
 
     fn store(self, map: &mut Map, index: u32, tag: u16) -> Result<(), MapError> {

@@ -11,19 +11,20 @@
 use std::str::FromStr;
 
 use aya::programs::XdpMode;
+use forwarder_common::bench::tag;
+use forwarder_core::config::Engine;
 use serde::Serialize;
 
 use super::family::BenchFamily;
 use super::namespace::Namespace;
 use super::progress::Progress;
-use super::router::{Forwarder, Router, hop_mac};
+use super::router::{Forwarder, Router, hop_mac, lookup_for};
 use super::samples::Summary;
 use super::setup::{Input, Setup};
 use super::table::Table;
 use super::traffic::Traffic;
 use super::{Flow, FrameAddress, Generator, Report, Sink};
 use crate::dataplane::object::Lookup;
-use forwarder_common::bench::tag;
 
 /// discard (RFC 863).
 const PORT: u16 = 9;
@@ -281,17 +282,19 @@ impl<F: BenchFamily> Lab<'_, F> {
                 return router.kernel();
             }
             Way::Constant => Lookup::Constant,
-            Way::Multibit => multibit::<F>(self.table.rows()),
-            Way::LpmTrie => Lookup::LpmTrie {
-                prefixes: self.table.routes.len() as u32 + 1024,
-            },
+            Way::Multibit => lookup_for(Engine::Multibit, self.table),
+            Way::LpmTrie => lookup_for(Engine::LpmTrie, self.table),
             Way::Kernel => {
                 router.enable_forwarding()?;
                 router.kernel_routes(self.table).await?;
                 Lookup::Kernel
             }
         };
-        router.ours(lookup, self.table, self.hops)
+        let mut ours = router.ours(lookup, self.hops)?;
+        if matches!(way, Way::Multibit | Way::LpmTrie) {
+            router.route_all(&mut ours, self.table, self.hops);
+        }
+        Ok(Forwarder::Ours(Box::new(ours)))
     }
 
     fn hosts_of(
@@ -323,12 +326,6 @@ impl<F: BenchFamily> Lab<'_, F> {
             })
         })
     }
-}
-
-/// The engine `multibit` with room for one family.
-pub fn multibit<F: BenchFamily>(rows: u32) -> Lookup {
-    let (rows4, rows6) = if F::BITS == 32 { (rows, 0) } else { (0, rows) };
-    Lookup::Multibit { rows4, rows6 }
 }
 
 impl<F: BenchFamily> Path<F> {

@@ -20,11 +20,14 @@
 mod attach;
 mod error;
 pub mod family;
+pub mod fib;
 mod flow;
 pub mod forward;
 mod generator;
+pub mod memory;
 pub mod namespace;
 mod pace;
+pub mod program;
 pub mod progress;
 pub mod random;
 pub mod router;

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use aya::programs::XdpMode;
 use forwarder_common::abi::{Port, program};
-use forwarder_core::fib::PortState;
+use forwarder_core::config::Engine;
+use forwarder_core::fib::{FibOp, PortState};
 use forwarder_core::kernel::event::{Neighbour, NeighbourEvent, NeighbourState};
 use forwarder_core::kernel::export::{ExportOp, ExportRoute};
 use forwarder_core::net::{Ifindex, TableId};
@@ -26,6 +27,7 @@ use super::namespace::Namespace;
 use super::table::Table;
 use super::{Pass, Relay};
 use crate::dataplane::object::{Lookup, Object};
+use crate::dataplane::routes::WriteError;
 use crate::dataplane::side::Side;
 use crate::dataplane::tables::Tables;
 use crate::kernel::{Identity, KernelWriter};
@@ -39,9 +41,27 @@ const ROUTES: Identity = Identity {
     metric: 0,
 };
 
+/// The forwarding program that ports carry: that for drivers with multi-buffer
+/// frames, as in a router.
+pub const PROGRAM: &str = program::FORWARD_FRAGS;
+
 /// The MAC address of a next hop.
 pub fn hop_mac(hop: u8) -> [u8; 6] {
     [2, 0, 0, 0, 1, hop]
+}
+
+/// An engine with room for a table.
+pub fn lookup_for<F: BenchFamily>(engine: Engine, table: &Table<F>) -> Lookup {
+    let rows = table.rows();
+    let (rows4, rows6) = if F::BITS == 32 { (rows, 0) } else { (0, rows) };
+    match engine {
+        Engine::Multibit => Lookup::Multibit { rows4, rows6 },
+        Engine::LpmTrie => Lookup::LpmTrie {
+            // The fixed entries and the links of the measurement: a few.
+            prefixes: table.routes.len() as u32 + 1024,
+        },
+        Engine::Kernel => Lookup::Kernel,
+    }
 }
 
 /// What makes the frames go from one port to the other.
@@ -110,41 +130,48 @@ impl Router {
         Ok(Forwarder::Relay(self.namespace.enter(attach)?))
     }
 
-    /// Our program with an engine. Without one (`Lookup::Constant`) everything
-    /// goes to the first next hop.
-    pub fn ours<F: BenchFamily>(
-        &self,
-        lookup: Lookup,
-        table: &Table<F>,
-        hops: u8,
-    ) -> anyhow::Result<Forwarder<F>> {
-        let mut ours = self.namespace.enter(|| {
+    /// Our program with an engine, without routes. Without an engine
+    /// (`Lookup::Constant`) everything goes to the first next hop.
+    pub fn ours<F: BenchFamily>(&self, lookup: Lookup, hops: u8) -> anyhow::Result<Ours<F>> {
+        self.enter(|| {
             let mut object = Object::load(lookup)?;
             for port in self.ports {
-                let program = object.xdp(program::FORWARD_FRAGS)?;
+                let program = object.xdp(PROGRAM)?;
                 program
                     .attach_to_if_index(port.0, XdpMode::Driver)
                     .context("attaching the forwarding program")?;
             }
-            let mut tables = Tables::new(&mut object)?;
-            let side = Side::new(&mut tables);
-            let mut ours = Ours {
-                object,
-                tables,
-                side,
-            };
-            if lookup == Lookup::Constant {
-                // The first route: it gets the id that the program takes.
-                let all = F::prefix(F::FIRST, 0).context("a prefix of length 0")?;
-                ours.route(all, &self.via::<F>(0));
-            }
-            self.fill(&mut ours, hops)?;
-            Ok(ours)
-        })?;
-        if matches!(lookup, Lookup::Multibit { .. } | Lookup::LpmTrie { .. }) {
-            self.route_all(&mut ours, table, hops);
+            self.install(object, hops)
+        })
+    }
+
+    /// Fills the maps of an object, all but the routes.
+    pub fn install<F: BenchFamily>(&self, mut object: Object, hops: u8) -> anyhow::Result<Ours<F>> {
+        let lookup = object.lookup();
+        let mut tables = Tables::new(&mut object)?;
+        let side = Side::new(&mut tables);
+        let mut ours = Ours {
+            object,
+            tables,
+            side,
+        };
+        if lookup == Lookup::Constant {
+            // The first route: it gets the id that the program takes.
+            let all = F::prefix(F::FIRST, 0).context("a prefix of length 0")?;
+            ours.route(all, &self.via::<F>(0));
         }
-        Ok(Forwarder::Ours(Box::new(ours)))
+        self.fill(&mut ours, hops)?;
+        Ok(ours)
+    }
+
+    /// Does something in the router's namespace.
+    pub fn enter<T>(&self, body: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.namespace.enter(body)
+    }
+
+    /// Index of the port that frames come in by.
+    pub fn ingress(&self) -> u32 {
+        self.ports[0].0
     }
 
     /// Ports, neighbours and links, as the daemon has them.
@@ -188,8 +215,14 @@ impl Router {
         Ok(())
     }
 
-    fn route_all<F: BenchFamily>(&self, ours: &mut Ours<F>, table: &Table<F>, hops: u8) {
-        let routes: Vec<_> = (0..hops).map(|hop| self.via::<F>(hop)).collect();
+    /// The routes by next hop.
+    pub fn candidates<F: BenchFamily>(&self, hops: u8) -> Vec<Candidate<F>> {
+        (0..hops).map(|hop| self.via::<F>(hop)).collect()
+    }
+
+    /// Puts the table into our maps.
+    pub fn route_all<F: BenchFamily>(&self, ours: &mut Ours<F>, table: &Table<F>, hops: u8) {
+        let routes = self.candidates::<F>(hops);
         for (prefix, hop) in &table.routes {
             ours.route(*prefix, &routes[usize::from(*hop)]);
         }
@@ -231,6 +264,30 @@ impl Router {
 }
 
 impl<F: BenchFamily> Ours<F> {
+    /// One write to the maps, as [`Side`] does it; here to be timed.
+    pub fn carry_out(&mut self, op: &FibOp<F>) {
+        let tables = &mut self.tables;
+        let result = match op {
+            FibOp::SetAdjacency { slot, adjacency } => {
+                tables.set_adjacency(*slot, *adjacency).map_err(Into::into)
+            }
+            FibOp::SetGroup {
+                slot,
+                buckets,
+                links,
+            } => tables.set_group(*slot, buckets, *links).map_err(Into::into),
+            FibOp::SetNexthop { id, word } => tables.set_nexthop(*id, *word).map_err(Into::into),
+            FibOp::SetRoute { prefix, id } => tables.of_mut::<F>().set_route(*prefix, *id),
+            FibOp::RemoveRoute { prefix } => tables.of_mut::<F>().remove_route(*prefix),
+            FibOp::AddOwn(address) => tables.add_own::<F>(*address).map_err(Into::into),
+            FibOp::RemoveOwn(address) => tables.remove_own::<F>(*address).map_err(Into::into),
+        };
+        if let Err(error) = result {
+            let error: WriteError = error;
+            tracing::error!("a map did not take {op:?}: {error}");
+        }
+    }
+
     /// A route of table main.
     pub fn route(&mut self, prefix: F::Prefix, route: &Candidate<F>) {
         let tables = &mut self.tables;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use forwarder_core::config::Engine;
 use ipnet::IpNet;
 
 use crate::bench::forward::Way;
@@ -104,6 +105,60 @@ pub enum BenchCommand {
     /// What forwarding a packet costs: end to end through a router, by our
     /// engines, by a bare redirect, by the kernel.
     Forward(BenchForwardCommand),
+    /// What a lookup costs, by engine: alone, in the table and in the maps of a
+    /// router.
+    Fib(BenchFibCommand),
+    /// What it costs to fill the maps, and to change a route while others change.
+    Program(BenchProgramCommand),
+}
+
+/// `bench fib`.
+#[derive(Args, Debug)]
+pub struct BenchFibCommand {
+    /// Routes and packets.
+    #[command(flatten)]
+    pub input: BenchInput,
+    /// Which engines: multibit, lpm-trie, kernel.
+    #[arg(
+        long = "engine",
+        value_delimiter = ',',
+        value_parser = engine,
+        default_value = "multibit,lpm-trie,kernel"
+    )]
+    pub engines: Vec<Engine>,
+    /// How often each is measured, in turns.
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub samples: u16,
+}
+
+/// `bench program`.
+#[derive(Args, Debug)]
+pub struct BenchProgramCommand {
+    /// Routes, and what is checked after they are in.
+    #[command(flatten)]
+    pub input: BenchInput,
+    /// Which engine: multibit or lpm-trie.
+    #[arg(long, value_parser = own_engine, default_value = "multibit")]
+    pub engine: Engine,
+    /// Changes that are timed.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub changes: u32,
+    /// Changes a second, these and as many others.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: u32,
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    let all = [Engine::Multibit, Engine::LpmTrie, Engine::Kernel];
+    let found = all.into_iter().find(|engine| engine.name() == text);
+    found.ok_or_else(|| "expected multibit, lpm-trie or kernel".to_owned())
+}
+
+fn own_engine(text: &str) -> Result<Engine, String> {
+    match engine(text) {
+        Ok(engine @ (Engine::Multibit | Engine::LpmTrie)) => Ok(engine),
+        _ => Err("expected multibit or lpm-trie: the kernel's table is not ours".to_owned()),
+    }
 }
 
 /// What all measurements have in common.

@@ -158,15 +158,9 @@ impl Object {
     /// nothing to any port.
     pub fn load(lookup: Lookup) -> Result<Object, LoadError> {
         check_kernel()?;
-        let engine = lookup.engine();
-        let seed = flow_seed();
-        let mut ebpf = EbpfLoader::new()
-            .override_global(global::ENGINE, &engine, true)
+        let (engine, seed) = (lookup.engine(), flow_seed());
+        let mut ebpf = loader(lookup, &engine)
             .override_global(global::SEED, &seed, true)
-            .map_max_entries(map::ROUTES4, lookup.prefixes())
-            .map_max_entries(map::ROUTES6, lookup.prefixes())
-            .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
-            .map_max_entries(map::ROWS6, lookup.rows::<Ipv6>())
             .load(PROGRAMS)
             .map_err(object_error)?;
         #[cfg(feature = "ebpf-log")]
@@ -187,6 +181,24 @@ impl Object {
             object.transmit_refused = Some(error);
         }
         Ok(object)
+    }
+
+    /// Another object with the maps of the routers' programs, of which nothing
+    /// is loaded yet. `prepare` has the loader first.
+    pub(crate) fn with_maps(
+        object: &[u8],
+        lookup: Lookup,
+        prepare: impl for<'a> FnOnce(&mut EbpfLoader<'a>),
+    ) -> Result<Object, LoadError> {
+        let engine = lookup.engine();
+        let mut loader = loader(lookup, &engine);
+        prepare(&mut loader);
+        Ok(Object {
+            ebpf: loader.load(object).map_err(object_error)?,
+            lookup,
+            frags_refused: None,
+            transmit_refused: None,
+        })
     }
 
     /// What the object was loaded with.
@@ -263,6 +275,18 @@ impl Object {
             .map(|info| info.id())
             .map_err(|error| error.to_string())
     }
+}
+
+/// Sizes and constants for an engine.
+fn loader<'a>(lookup: Lookup, engine: &'a u32) -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global(global::ENGINE, engine, true)
+        .map_max_entries(map::ROUTES4, lookup.prefixes())
+        .map_max_entries(map::ROUTES6, lookup.prefixes())
+        .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
+        .map_max_entries(map::ROWS6, lookup.rows::<Ipv6>());
+    loader
 }
 
 fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {

@@ -1,7 +1,7 @@
 //! A table from a file: one prefix a line, of both families in any order.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -34,7 +34,11 @@ pub fn read<F: BenchFamily>(path: &Path) -> anyhow::Result<Vec<F::Prefix>> {
 pub(super) fn parse<F: BenchFamily>(reader: impl BufRead) -> anyhow::Result<Vec<F::Prefix>> {
     let mut prefixes = Vec::new();
     for (number, line) in (1..).zip(reader.lines()) {
-        let line = line.map_err(unreadable)?;
+        let line = line.with_context(|| {
+            format!(
+                "line {number} cannot be read: expected text, packed by gzip in a file named .gz"
+            )
+        })?;
         let text = line.split('#').next().unwrap_or_default();
         let Some(word) = text.split_whitespace().next() else {
             continue;
@@ -45,13 +49,4 @@ pub(super) fn parse<F: BenchFamily>(reader: impl BufRead) -> anyhow::Result<Vec<
         prefixes.extend(F::from_net(net));
     }
     Ok(prefixes)
-}
-
-fn unreadable(error: io::Error) -> anyhow::Error {
-    match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            anyhow::Error::new(error).context("expected text, packed by gzip or not")
-        }
-        _ => error.into(),
-    }
 }

@@ -75,10 +75,23 @@ impl<F: BenchFamily> Table<F> {
 
     /// The next hop of the longest match.
     pub fn find(&self, address: F::Addr) -> Option<u8> {
+        self.longest(address).map(|(_, hop)| hop)
+    }
+
+    /// The longest match, and its next hop.
+    pub fn longest(&self, address: F::Addr) -> Option<(F::Prefix, u8)> {
         self.lengths
             .iter()
             .filter_map(|&len| F::prefix(address, len))
-            .find_map(|prefix| self.exact.get(&prefix).copied())
+            .find_map(|prefix| Some((prefix, *self.exact.get(&prefix)?)))
+    }
+
+    /// Another next hop for a prefix of the table, or none for now.
+    pub fn set(&mut self, prefix: F::Prefix, hop: Option<u8>) {
+        match hop {
+            Some(hop) => self.exact.insert(prefix, hop),
+            None => self.exact.remove(&prefix),
+        };
     }
 
     /// Rows that the engine `multibit` needs: the root, and one for each way
