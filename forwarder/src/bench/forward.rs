@@ -23,7 +23,7 @@ use super::samples::Summary;
 use super::setup::{Input, Setup};
 use super::table::Table;
 use super::traffic::Traffic;
-use super::{Flow, FrameAddress, Generator, Report, Sink};
+use super::{Flow, FrameAddress, Generator, Report, Sink, alone};
 use crate::dataplane::object::Lookup;
 
 /// discard (RFC 863).
@@ -115,6 +115,9 @@ pub struct WayReport {
     pub ns: Summary,
     /// Those of the router alone: what is left without [`Way::Direct`].
     pub router_ns: Option<f64>,
+    /// Those of our program alone, run without live frames; every packet of a
+    /// call goes to one destination.
+    pub program_ns: Option<Summary>,
     /// Frames sent in all samples.
     pub sent: u64,
     /// Of these, frames that arrived whole at the right next hop.
@@ -130,6 +133,8 @@ pub struct Sample {
     pub ns: f64,
     /// Likewise by the wall clock.
     pub wall_ns: f64,
+    /// Of our program alone.
+    pub program_ns: Option<f64>,
     /// Frames sent.
     pub sent: u64,
     /// Frames that arrived with an intact header.
@@ -143,11 +148,12 @@ pub struct Sample {
 }
 
 impl Sample {
-    fn of(report: &Report) -> Sample {
+    fn of(report: &Report, program_ns: Option<f64>) -> Sample {
         let frames = report.delivered.arrived().max(1) as f64;
         Sample {
             ns: report.kernel.as_nanos() as f64 / frames,
             wall_ns: report.wall.as_nanos() as f64 / frames,
+            program_ns,
             sent: report.sent,
             arrived: report.delivered.frames,
             misrouted: report.delivered.misrouted,
@@ -206,7 +212,9 @@ pub async fn run<F: BenchFamily>(
                 traffic: &traffic,
                 hops: input.hops,
             };
-            paths.push(lab.path(way, number).await?);
+            let mut path = lab.path(way, number).await?;
+            path.count_transmit(false)?;
+            paths.push(path);
         }
     }
     for path in &mut paths {
@@ -216,7 +224,8 @@ pub async fn run<F: BenchFamily>(
         progress.step(&format!("round {round} of {}", options.samples));
         for path in &mut paths {
             let report = path.run(options.frames, options.batch)?;
-            path.samples.push(Sample::of(&report));
+            let alone = path.alone(&traffic.addresses, input.hops)?;
+            path.samples.push(Sample::of(&report, alone));
         }
     }
     progress.step("taking it down");
@@ -256,7 +265,8 @@ struct Path<F: BenchFamily> {
     generator: Generator,
     sink: Sink,
     samples: Vec<Sample>,
-    _forwarder: Option<(Router, Forwarder<F>)>,
+    /// What is between the two.
+    router: Option<(Router, Forwarder<F>)>,
 }
 
 impl<F: BenchFamily> Lab<'_, F> {
@@ -322,15 +332,37 @@ impl<F: BenchFamily> Lab<'_, F> {
                 sink: Sink::attach_tagged(behind, PORT, XdpMode::Driver)?,
                 generator: Generator::tagged(before, &flow, &tags)?,
                 samples: Vec::new(),
-                _forwarder: forwarder,
+                router: forwarder,
             })
         })
     }
 }
 
 impl<F: BenchFamily> Path<F> {
+    /// The tracepoints of our program see all redirects of the machine, so they
+    /// are on only while it is measured, whose part they are.
     fn run(&mut self, frames: u32, batch: u32) -> anyhow::Result<Report> {
-        Ok(self.generator.run_to(&self.sink, frames, batch)?)
+        self.count_transmit(true)?;
+        let report = self.generator.run_to(&self.sink, frames, batch);
+        self.count_transmit(false)?;
+        Ok(report?)
+    }
+
+    fn count_transmit(&mut self, on: bool) -> anyhow::Result<()> {
+        match &mut self.router {
+            Some((_, Forwarder::Ours(ours))) => Ok(ours.object.count_transmit(on)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nanoseconds a packet of our program alone, if it is ours.
+    fn alone(&mut self, addresses: &[F::Addr], hops: u8) -> anyhow::Result<Option<f64>> {
+        match &mut self.router {
+            Some((router, Forwarder::Ours(ours))) => {
+                alone::time(router, ours, addresses, hops).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What is wrong with the samples.
@@ -369,10 +401,12 @@ impl<F: BenchFamily> Path<F> {
     fn finish(self) -> Option<WayReport> {
         let sum = |of: fn(&Sample) -> u64| self.samples.iter().map(of).sum();
         let times: Vec<f64> = self.samples.iter().map(|sample| sample.ns).collect();
+        let alone: Vec<f64> = self.samples.iter().filter_map(|s| s.program_ns).collect();
         Some(WayReport {
             way: self.way,
             ns: Summary::of(&times)?,
             router_ns: None,
+            program_ns: Summary::of(&alone),
             sent: sum(|sample| sample.sent),
             delivered: sum(|sample| sample.arrived - sample.misrouted),
             samples: self.samples,

@@ -17,6 +17,7 @@
 //! this machine; it is no rate of a NIC. A window keeps frames from being lost
 //! when a port's NAPI happens to run on another CPU.
 
+mod alone;
 mod attach;
 mod error;
 pub mod family;

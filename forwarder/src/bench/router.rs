@@ -202,16 +202,7 @@ impl Router {
                 .set_route(tables, TableId::LOCAL, own, Some(&local));
             ours.route(prefix, &route::<F>(RouteType::Unicast, Nexthop::link(port)));
         }
-        for hop in 0..hops {
-            let neighbour = Neighbour {
-                ifindex: self.ports[1],
-                address: F::hop(hop),
-                state: NeighbourState::Usable(hop_mac(hop)),
-                managed: false,
-            };
-            let event = NeighbourEvent::Set(neighbour);
-            ours.side.neighbour_event(&mut ours.tables, &event);
-        }
+        self.set_neighbours(ours, hops, hop_mac);
         Ok(())
     }
 
@@ -329,18 +320,59 @@ fn lines<F: BenchFamily>(
         writeln!(text, "link set {port} up")?;
         writeln!(text, "address add {address}/{len} dev {port}{nodad}")?;
     }
+    text += &neighbours::<F>("add", hops, hop_mac)?;
+    Ok(text)
+}
+
+fn neighbours<F: BenchFamily>(
+    verb: &str,
+    hops: u8,
+    mac: impl Fn(u8) -> [u8; 6],
+) -> anyhow::Result<String> {
+    let mut text = String::new();
     for hop in 0..hops {
-        let mac = hop_mac(hop).map(|byte| format!("{byte:02x}")).join(":");
+        let mac = mac(hop).map(|byte| format!("{byte:02x}")).join(":");
         let address = F::hop(hop);
         writeln!(
             text,
-            "neighbour add {address} lladdr {mac} dev {OUT} nud permanent"
+            "neighbour {verb} {address} lladdr {mac} dev {OUT} nud permanent"
         )?;
     }
     Ok(text)
 }
 
 impl Router {
+    /// Gives the next hops of our program other MAC addresses.
+    pub fn set_hops<F: BenchFamily>(
+        &self,
+        ours: &mut Ours<F>,
+        hops: u8,
+        mac: impl Fn(u8) -> [u8; 6],
+    ) -> anyhow::Result<()> {
+        if ours.object.lookup() == Lookup::Kernel {
+            return self.namespace.ip(&neighbours::<F>("replace", hops, mac)?);
+        }
+        self.set_neighbours(ours, hops, mac);
+        Ok(())
+    }
+
+    fn set_neighbours<F: BenchFamily>(
+        &self,
+        ours: &mut Ours<F>,
+        hops: u8,
+        mac: impl Fn(u8) -> [u8; 6],
+    ) {
+        for hop in 0..hops {
+            let event = NeighbourEvent::Set(Neighbour {
+                ifindex: self.ports[1],
+                address: F::hop(hop),
+                state: NeighbourState::Usable(mac(hop)),
+                managed: false,
+            });
+            ours.side.neighbour_event(&mut ours.tables, &event);
+        }
+    }
+
     /// Lets the kernel forward; `bpf_fib_lookup` asks for it too.
     pub fn enable_forwarding(&self) -> anyhow::Result<()> {
         self.namespace.sysctl("net/ipv4/ip_forward", "1")?;

@@ -10,6 +10,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use aya::maps::Map;
+use aya::programs::tp_btf::BtfTracePointLinkId;
 use aya::programs::{BtfTracePoint, Xdp};
 use aya::{Btf, Ebpf, EbpfLoader};
 use forwarder_common::abi::{TxFilter, engine, global, map, program};
@@ -140,6 +141,9 @@ impl Lookup {
     }
 }
 
+/// Where the kernel tells of frames that it has redirected.
+const TRACEPOINTS: [&str; 2] = [program::REDIRECT_ERR, program::DEVMAP_XMIT];
+
 /// Ring buffers (5.8), XDP links (5.9) and BTF tracepoints (5.5) are needed.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
 
@@ -151,6 +155,7 @@ pub struct Object {
     pub frags_refused: Option<String>,
     /// Why transmit losses are not counted, where they are not.
     pub transmit_refused: Option<String>,
+    tracepoints: Vec<(&'static str, BtfTracePointLinkId)>,
 }
 
 impl Object {
@@ -175,6 +180,7 @@ impl Object {
             lookup,
             frags_refused,
             transmit_refused: None,
+            tracepoints: Vec::new(),
         };
         if let Err(error) = object.watch_transmit() {
             warn!("frames lost after the redirect are not counted: {error}");
@@ -198,7 +204,31 @@ impl Object {
             lookup,
             frags_refused: None,
             transmit_refused: None,
+            tracepoints: Vec::new(),
         })
+    }
+
+    /// Stops counting transmit losses, or goes on. The tracepoints fire for all
+    /// traffic of the machine: whoever measures another router beside this one
+    /// keeps them off it.
+    pub(crate) fn count_transmit(&mut self, on: bool) -> Result<(), LoadError> {
+        if !on {
+            for (name, link) in std::mem::take(&mut self.tracepoints) {
+                let program = tracepoint(&mut self.ebpf, name)?;
+                program
+                    .detach(link)
+                    .map_err(|source| LoadError::Program { name, source })?;
+            }
+        } else if self.tracepoints.is_empty() && self.transmit_refused.is_none() {
+            for name in TRACEPOINTS {
+                let program = tracepoint(&mut self.ebpf, name)?;
+                let link = program
+                    .attach()
+                    .map_err(|source| LoadError::Program { name, source })?;
+                self.tracepoints.push((name, link));
+            }
+        }
+        Ok(())
     }
 
     /// What the object was loaded with.
@@ -245,7 +275,7 @@ impl Object {
             .map_err(|error: aya::maps::MapError| error.to_string())?;
         map.set(0, filter, 0).map_err(|error| error.to_string())?;
         let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
-        for name in [program::REDIRECT_ERR, program::DEVMAP_XMIT] {
+        for name in TRACEPOINTS {
             self.attach_tracepoint(name, &btf)
                 .map_err(|error| format!("{name}: {error}"))?;
         }
@@ -263,7 +293,8 @@ impl Object {
         let program: &mut BtfTracePoint = program.try_into()?;
         program.load(name, btf)?;
         // Attached for the life of the object: dropping it detaches.
-        program.attach()?;
+        let link = program.attach()?;
+        self.tracepoints.push((name, link));
         Ok(())
     }
 
@@ -275,6 +306,16 @@ impl Object {
             .map(|info| info.id())
             .map_err(|error| error.to_string())
     }
+}
+
+fn tracepoint<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut BtfTracePoint, LoadError> {
+    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
+    program
+        .try_into()
+        .map_err(|source| LoadError::Program { name, source })
 }
 
 /// Sizes and constants for an engine.

@@ -1,6 +1,6 @@
 //! `bench forward` for people.
 
-use super::super::table::Table;
+use super::super::table::{Table, or_dash};
 use super::conditions;
 use crate::bench::forward::{ForwardReport, Way, WayReport};
 
@@ -12,6 +12,7 @@ pub(super) fn table(report: &ForwardReport) -> String {
         ">MIN",
         ">MAX",
         ">ROUTER",
+        ">PROGRAM",
         ">MPPS",
         ">X IP-FORWARD",
         ">X KERNEL",
@@ -34,20 +35,16 @@ pub(super) fn table(report: &ForwardReport) -> String {
     )
 }
 
-fn row(report: &ForwardReport, way: &WayReport) -> [String; 11] {
-    let ratio = |slow, fast| {
-        report
-            .ratio(slow, fast)
-            .map_or("-".to_owned(), |x| format!("{x:.2}"))
-    };
+fn row(report: &ForwardReport, way: &WayReport) -> [String; 12] {
+    let ratio = |slow, fast| or_dash(report.ratio(slow, fast).map(|x| format!("{x:.2}")));
     let name = way.way;
     [
         name.name().to_owned(),
         format!("{:.1}", way.ns.median),
         format!("{:.1}", way.ns.min),
         format!("{:.1}", way.ns.max),
-        way.router_ns
-            .map_or("-".to_owned(), |ns| format!("{ns:.1}")),
+        or_dash(way.router_ns.map(|ns| format!("{ns:.1}"))),
+        or_dash(way.program_ns.map(|ns| format!("{:.1}", ns.median))),
         format!("{:.2}", 1000.0 / way.ns.median),
         ratio(Way::IpForward, name),
         ratio(Way::Kernel, name),
