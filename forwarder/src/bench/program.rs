@@ -141,24 +141,28 @@ pub fn run<F: BenchFamily>(
     let mut bench = Bench {
         candidates: router.candidates(input.hops),
         frame: frame::<F>(&hosts, &router)?,
+        ingress: router.ingress(),
         ours,
-        router,
         seed: input.seed,
         ops: Vec::new(),
     };
-    progress.step("loading the table");
-    let own_before = memory::own()?;
-    let mut load = bench.load(&table);
-    let memory = Memory {
-        maps: memory::maps()?.saturating_sub(maps_before),
-        fib: memory::own()?.saturating_sub(own_before),
-    };
-    progress.step("checking every destination");
-    load.checked = bench.check(&table, input.destinations)?;
-    progress.step("changing single routes");
-    let mut change = bench.churn(&mut table, options)?;
-    progress.step("checking every destination again");
-    change.checked = bench.check(&table, input.destinations)?;
+    // All of it inside: entering takes longer than a packet.
+    let (load, change, memory) = router.enter(|| {
+        progress.step("loading the table");
+        let own_before = memory::own()?;
+        let mut load = bench.load(&table);
+        let memory = Memory {
+            maps: memory::maps()?.saturating_sub(maps_before),
+            fib: memory::own()?.saturating_sub(own_before),
+        };
+        progress.step("checking every destination");
+        load.checked = bench.check(&table, input.destinations)?;
+        progress.step("changing single routes");
+        let mut change = bench.churn(&mut table, options)?;
+        progress.step("checking every destination again");
+        change.checked = bench.check(&table, input.destinations)?;
+        Ok((load, change, memory))
+    })?;
     Ok(ProgramReport {
         setup: input.describe(&table),
         engine: options.engine.name(),
@@ -185,8 +189,9 @@ fn frame<F: BenchFamily>(hosts: &Namespace, router: &Router) -> anyhow::Result<V
     Ok(bytes)
 }
 
+/// Works in the router's namespace.
 struct Bench<F: BenchFamily> {
-    router: Router,
+    ingress: u32,
     ours: Ours<F>,
     candidates: Vec<Candidate<F>>,
     frame: Vec<u8>,
@@ -234,18 +239,17 @@ impl<F: BenchFamily> Bench<F> {
     /// Where the program sends a packet: the MAC address of the next hop.
     fn send(&mut self, address: F::Addr) -> anyhow::Result<Option<[u8; 6]>> {
         address.complete(&mut self.frame);
-        let context = context(self.frame.len() as u32, self.router.ingress());
+        let context = context(self.frame.len() as u32, self.ingress);
         let mut out = [0; 128];
         let program = self.ours.object.xdp(PROGRAM)?;
-        let result = self.router.enter(|| {
-            let run = program.test_run(TestRunOptions {
+        let result = program
+            .test_run(TestRunOptions {
                 data_in: Some(&self.frame),
                 data_out: Some(&mut out),
                 ctx_in: Some(&context),
                 ..TestRunOptions::default()
-            });
-            run.context("running the forwarding program")
-        })?;
+            })
+            .context("running the forwarding program")?;
         let mac = out.first_chunk::<6>().copied();
         Ok(mac.filter(|_| result.return_value == REDIRECT))
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// What a measurement prints as JSON.
 fn bench(arguments: &str) -> anyhow::Result<Value> {
-    let output = Command::new(lab::binary())
+    let output = Command::new(lab::forwarder_binary()?)
         .args(["--json", "bench"])
         .args(arguments.split_whitespace())
         .output()?;
