@@ -21,7 +21,7 @@ const REPEAT: u32 = 250;
 const REDIRECT: u32 = 4;
 
 /// Nanoseconds a packet.
-pub fn time<F: BenchFamily>(
+pub(super) fn time<F: BenchFamily>(
     router: &Router,
     ours: &mut Ours<F>,
     addresses: &[F::Addr],

@@ -8,7 +8,7 @@ use forwarder_core::net::{Family as _, Ipv4, Ipv6};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::flow::FrameAddress;
-use super::table::{Blocks, Nested, Shape};
+use super::table::{Bits, Blocks, Nested, Shape};
 use crate::dataplane::family::MapFamily;
 use crate::kernel::NetlinkFamily;
 
@@ -19,7 +19,7 @@ pub trait BenchFamily: MapFamily<Addr: FrameAddress> + NetlinkFamily {
     fn shape() -> Shape;
 
     /// A prefix from an address as a number, and a length.
-    fn of_bits(bits: (u128, u8)) -> Option<Self::Prefix>;
+    fn of_bits(bits: Bits) -> Option<Self::Prefix>;
 
     /// A host in a prefix, picked by random bits.
     fn host_in(prefix: &Self::Prefix, random: u128) -> Self::Addr;
@@ -121,7 +121,7 @@ impl BenchFamily for Ipv4 {
         }
     }
 
-    fn of_bits((network, len): (u128, u8)) -> Option<Ipv4Net> {
+    fn of_bits((network, len): Bits) -> Option<Ipv4Net> {
         Ipv4::prefix((network as u32).into(), len)
     }
 
@@ -152,7 +152,7 @@ impl BenchFamily for Ipv6 {
         const fn at(first: u16) -> u128 {
             (first as u128) << 112
         }
-        const SPACE: &[(u128, u8)] = &[
+        const SPACE: &[Bits] = &[
             (at(0x2001), 20),
             (at(0x2400), 13),
             (at(0x2600), 13),
@@ -214,7 +214,7 @@ impl BenchFamily for Ipv6 {
         }
     }
 
-    fn of_bits((network, len): (u128, u8)) -> Option<Ipv6Net> {
+    fn of_bits((network, len): Bits) -> Option<Ipv6Net> {
         Ipv6::prefix(network.into(), len)
     }
 

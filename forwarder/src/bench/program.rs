@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use aya::programs::{TestRun as _, TestRunOptions};
+use forwarder_common::trie::Row;
 use forwarder_core::config::Engine;
 use forwarder_core::fib::FibOp;
-use forwarder_core::net::TableId;
+use forwarder_core::net::{Ipv4, Ipv6, TableId};
 use forwarder_core::route::Candidate;
 use serde::Serialize;
 
@@ -152,7 +153,7 @@ pub fn run<F: BenchFamily>(
         let own_before = memory::own()?;
         let mut load = bench.load(&table);
         let memory = Memory {
-            maps: memory::maps()?.saturating_sub(maps_before),
+            maps: memory::maps()?.saturating_sub(maps_before) + bench.rows(),
             fib: memory::own()?.saturating_sub(own_before),
         };
         progress.step("checking every destination");
@@ -220,6 +221,13 @@ impl<F: BenchFamily> Bench<F> {
             write: start.elapsed().as_secs_f64(),
             checked: 0,
         }
+    }
+
+    /// Bytes of the rows, whose maps are mapped and not held open.
+    fn rows(&self) -> u64 {
+        let tables = &self.ours.tables;
+        let rows = tables.of::<Ipv4>().rows().1 + tables.of::<Ipv6>().rows().1;
+        u64::from(rows) * size_of::<Row>() as u64
     }
 
     /// Sends a packet to each of many destinations through the whole program.

@@ -68,10 +68,11 @@ pub fn lookup_for<F: BenchFamily>(engine: Engine, table: &Table<F>) -> Lookup {
 pub enum Forwarder<F: BenchFamily> {
     /// Our program.
     Ours(Box<Ours<F>>),
-    /// No lookup and no checks.
-    Relay(#[expect(dead_code, reason = "held for its Drop, which detaches it")] Relay),
+    /// No lookup and no checks. Held for its Drop, which detaches it; likewise
+    /// the next.
+    Relay(Relay),
     /// The kernel; a program of two instructions on each port.
-    Kernel(#[expect(dead_code, reason = "likewise")] [Pass; 2]),
+    Kernel([Pass; 2]),
 }
 
 /// Our program with its maps.

@@ -20,7 +20,7 @@ use super::family::BenchFamily;
 use super::random::Random;
 
 pub use file::read;
-pub use shape::{Blocks, Nested, Shape};
+pub use shape::{Bits, Blocks, Nested, Shape};
 
 /// Prefixes, each with the number of its next hop.
 pub struct Table<F: BenchFamily> {
