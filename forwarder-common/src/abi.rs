@@ -249,6 +249,9 @@ pub struct PuntLimit {
 pub struct PuntState {
     /// Theoretical arrival time, `ktime` nanoseconds.
     pub tat_ns: u64,
+    /// How often there was no credit; for events also how often the ring was
+    /// full.
+    pub refused: u64,
 }
 
 /// The own-address filter: bit `own_hash(addr)` is set for each own address.
@@ -298,11 +301,11 @@ pub struct Meta {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// The [`Reason`] the packet was handed up for (miss, unresolved).
+    /// The [`Reason`] the packet was handed up (miss, unresolved) or dropped for.
     pub reason: u32,
     /// Ingress ifindex.
     pub ifindex: u32,
-    /// 4 or 6; 0 where the frame was dropped before its addresses were read.
+    /// 4 or 6; 0 where the frame ends before its addresses.
     pub family: u32,
     /// Bytes of the frame.
     pub length: u32,
@@ -438,7 +441,7 @@ const _: () = {
     assert!(size_of::<Counter>() == 16);
     assert!(size_of::<CounterRow>() == 16 * Reason::ROW);
     assert!(size_of::<PuntLimit>() == 16);
-    assert!(size_of::<PuntState>() == 8);
+    assert!(size_of::<PuntState>() == 16);
     assert!(size_of::<OwnFilter>() == 4 * OWN_FILTER_WORDS);
     assert!(size_of::<Meta>() == 32);
     assert!(size_of::<Event>() == 48);

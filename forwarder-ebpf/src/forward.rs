@@ -20,7 +20,7 @@ use crate::{fib, kernel, maps, rewrite, verdict};
 /// A packet's whole way. `FRAGS` says which program this is; `tx` is its DEVMAP.
 #[inline(always)]
 pub fn packet<const FRAGS: bool>(ctx: &XdpContext, tx: &DevMap) -> u32 {
-    let action = decide::<FRAGS>(ctx, tx);
+    let action = verdict::finish::<FRAGS>(ctx, decide::<FRAGS>(ctx, tx));
     // Costs instructions for every packet: never in what an operator runs.
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
@@ -233,15 +233,24 @@ pub fn transmit<P: Packet>(
         let (reason, class) = (Reason::MtuExceeded, PuntClass::Mtu);
         return verdict::up_limited(row, reason, class, frame_len);
     }
-    if adjacency.ifindex == port.ifindex && redirect_due(port, packet) {
-        let (reason, class) = (Reason::RedirectDue, PuntClass::Redirect);
-        return verdict::up_limited(row, reason, class, frame_len);
+    if adjacency.ifindex == port.ifindex {
+        match turned_back(port, packet) {
+            FORWARD => {}
+            REDIRECT_DUE => {
+                let (reason, class) = (Reason::RedirectDue, PuntClass::Redirect);
+                return verdict::up_limited(row, reason, class, frame_len);
+            }
+            _ => {
+                let (reason, class) = (Reason::NotUnicast, PuntClass::Link);
+                return verdict::up_limited(row, reason, class, frame_len);
+            }
+        }
     }
     // Asked first: nothing is written before the redirect has been accepted.
-    let Ok(action) = tx.redirect(adjacency.port, u64::from(XDP_PASS)) else {
+    if tx.redirect(adjacency.port, u64::from(XDP_PASS)).is_err() {
         let reason = Reason::EgressCannotRedirect as u32;
         return verdict::up(row, reason, frame_len);
-    };
+    }
     if payload > ip_len && frame_len > rewrite::MINIMUM_FRAME {
         let wanted = ip_len + EthHdr::LEN as u32;
         let wanted = if wanted < rewrite::MINIMUM_FRAME {
@@ -256,8 +265,7 @@ pub fn transmit<P: Packet>(
     if !rewrite::forward_to::<P>(ctx, adjacency) {
         return verdict::dropped(row, Reason::Truncated as u32, frame_len);
     }
-    verdict::forwarded(row, frame_len);
-    action
+    verdict::forwarded(row, frame_len)
 }
 
 /// Stores a coarse time (256 jiffies, about a second) only when it differs, so
@@ -271,14 +279,50 @@ fn mark_used(adjacency: &mut Adjacency) {
     }
 }
 
-/// Once a second and flow a packet that leaves by the port it came in on goes
-/// up, so that the kernel may send its ICMP redirect (RFC 1812 §5.2.7.2). The
-/// source must be on that link: then it is the one that can act on it.
+/// What [`turned_back`] says: forward it; hand it up for the redirect; hand it
+/// up for its source.
+const FORWARD: u32 = 0;
+const REDIRECT_DUE: u32 = 1;
+const BROADCAST_SOURCE: u32 = 2;
+
+/// What to do with a packet that leaves by the port it came in on.
+///
+/// Once a second and flow one goes up, so that the kernel may send its ICMP
+/// redirect (RFC 1812 §5.2.7.2). The source must be on that link: then it is the
+/// one that can act on it. From the broadcast address of a network all do: only
+/// here does the kernel look for one (`__fib_validate_source`), and drops it.
 #[inline(never)]
-fn redirect_due<P: Packet>(port: &Port, packet: &P) -> bool {
-    if !P::redirects(port) || !is_on_link(port, packet) {
-        return false;
+fn turned_back<P: Packet>(port: &Port, packet: &P) -> u32 {
+    if !P::redirects(port) {
+        return FORWARD;
     }
+    // The kernel's engine has no words; it sends its redirects by itself.
+    if fib::engine() == engine::KERNEL {
+        return once_a_second(packet);
+    }
+    let Some((_, word)) = packet.route_back() else {
+        return FORWARD;
+    };
+    let (kind, slot) = (nexthop_kind(word) & !KIND_COUNTED, nexthop_slot(word));
+    if kind == NexthopKind::Up as u32 && slot == Reason::NotUnicast as u32 {
+        return BROADCAST_SOURCE;
+    }
+    let on_link = if kind == NexthopKind::Resolve as u32 {
+        slot == port.number
+    } else {
+        kind == NexthopKind::Adjacency as u32
+            && fib::adjacency(slot).is_some_and(|adjacency| adjacency.ifindex == port.ifindex)
+    };
+    if on_link {
+        once_a_second(packet)
+    } else {
+        FORWARD
+    }
+}
+
+/// [`REDIRECT_DUE`] once a second and flow.
+#[inline(always)]
+fn once_a_second<P: Packet>(packet: &P) -> u32 {
     let (source_be, destination_be) = packet.addresses();
     let key = FlowKey {
         source_be,
@@ -289,27 +333,9 @@ fn redirect_due<P: Packet>(port: &Port, packet: &P) -> bool {
     // SAFETY: the value is copied at once; a torn read costs one more redirect.
     let last = unsafe { maps::REDIRECTED.get(key) };
     if last.is_some_and(|last| now - *last < 1_000_000_000) {
-        return false;
+        return FORWARD;
     }
     // A map that takes no entry means redirects go out more often, no harm.
     let _ = maps::REDIRECTED.insert(key, now, 0);
-    true
-}
-
-/// Whether the way back to the source leaves by this very port.
-#[inline(always)]
-fn is_on_link<P: Packet>(port: &Port, packet: &P) -> bool {
-    // The kernel's engine has no words; it sends its redirects by itself.
-    if fib::engine() == engine::KERNEL {
-        return true;
-    }
-    let Some((_, word)) = packet.route_back() else {
-        return false;
-    };
-    let (kind, slot) = (nexthop_kind(word) & !KIND_COUNTED, nexthop_slot(word));
-    if kind == NexthopKind::Resolve as u32 {
-        return slot == port.number;
-    }
-    kind == NexthopKind::Adjacency as u32
-        && fib::adjacency(slot).is_some_and(|adjacency| adjacency.ifindex == port.ifindex)
+    REDIRECT_DUE
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config_file;
 pub mod daemon;
 pub mod dataplane;
+pub mod doctor;
 pub mod kernel;
 pub mod paths;
 pub mod redistribute;

@@ -100,12 +100,24 @@ pub struct FibStats {
     pub freed: usize,
     /// Gateways to be resolved.
     pub unresolved: usize,
-    /// Prefixes that go up because the next-hop table is full.
+    /// Prefixes, and ways of groups, that go up because the next-hop table is full.
     pub without_nexthop: usize,
     /// Next hops that go up because the adjacency table is full.
     pub without_adjacency: usize,
+    /// Groups that go up because their table is full.
+    pub without_group: usize,
     /// Own addresses that the map has no room for.
     pub without_own: usize,
+    /// Routes that should be counted by themselves and are not: there are not
+    /// so many counters.
+    pub without_counter: usize,
+}
+
+impl FibStats {
+    /// How many entries of all kinds found no room, and have their packets go up.
+    pub fn without_room(&self) -> usize {
+        self.without_nexthop + self.without_adjacency + self.without_group + self.without_own
+    }
 }
 
 impl<F: FibFamily> Fib<F> {
@@ -136,7 +148,7 @@ impl<F: FibFamily> Fib<F> {
     fn entry(&self, prefix: F::Prefix, reference: TargetRef, origin: Origin) -> FibEntry<F> {
         FibEntry {
             prefix,
-            id: self.nexthops.id(reference),
+            id: self.nexthops.id_for(reference, &prefix),
             target: self.nexthops.target(reference),
             origin,
             decision: self.decision(self.nexthops.word(reference)),
@@ -216,6 +228,12 @@ impl<F: FibFamily> Fib<F> {
             })
     }
 
+    /// The prefixes that are counted each by itself, with their ids, whether
+    /// there is a route now or not; `None` while there is no id to spare.
+    pub fn counted(&self) -> impl Iterator<Item = (F::Prefix, Option<u32>)> + '_ {
+        self.nexthops.counted.iter()
+    }
+
     /// The neighbour that a slot in use leads to.
     pub fn adjacency_of(&self, slot: u32) -> Option<(Ifindex, F::Addr)> {
         let rewrite = self.nexthops.adjacencies.get(slot)?;
@@ -249,6 +267,7 @@ impl<F: FibFamily> Fib<F> {
                 word: info.word,
             })
         }));
+        out.extend(self.nexthops.counted.initial());
         out.extend(
             self.entries()
                 .map(|FibEntry { prefix, id, .. }| FibOp::SetRoute { prefix, id }),
@@ -265,6 +284,7 @@ impl<F: FibFamily> Fib<F> {
     pub fn stats(&self) -> FibStats {
         let ids = self.nexthops.ids();
         let slots = &self.nexthops.adjacencies.pool;
+        let (without_group, without_adjacency) = self.nexthops.starved();
         FibStats {
             prefixes: self.routes.len() + self.hosts.len(),
             host_routes: self.hosts.len(),
@@ -277,8 +297,10 @@ impl<F: FibFamily> Fib<F> {
             freed: self.nexthops.resting(),
             unresolved: self.gateways_to_resolve().count(),
             without_nexthop: self.nexthops.waiting(),
-            without_adjacency: self.nexthops.starved(),
+            without_adjacency,
+            without_group,
             without_own: self.own.waiting.len(),
+            without_counter: self.nexthops.counted.waiting(),
         }
     }
 }

@@ -111,6 +111,11 @@ impl<F: FibFamily> Target<F> {
         }
     }
 
+    /// Whether it is several ways.
+    pub(super) fn is_group(&self) -> bool {
+        matches!(self, Target::Group(_))
+    }
+
     /// The interface that packets leave by.
     pub fn ifindex(&self) -> Option<Ifindex> {
         match *self {

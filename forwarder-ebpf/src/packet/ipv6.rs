@@ -87,14 +87,15 @@ impl Packet for Ipv6Packet {
         self.hop_limit
     }
 
-    /// ::, ::1, ff00::/8 and ::ffff:0:0/96 (`ip6_rcv_core`, `ip6_forward`).
+    /// ::, ::1 and ff00::/8 (`ip6_rcv_core`, `ip6_forward`). Not ::ffff:0:0/96,
+    /// which translators send from (RFC 7915): Linux has forwarded it again
+    /// since 5.12.
     #[inline(always)]
     fn is_martian(&self) -> bool {
-        const MAPPED: u32 = 0xffffu32.to_be();
         const ONE: u32 = 1u32.to_be();
         let [a, b, c, d] = self.source_be;
-        if a | b == 0 {
-            return c == MAPPED || (c == 0 && (d == 0 || d == ONE));
+        if a | b | c == 0 {
+            return d == 0 || d == ONE;
         }
         a as u8 == 0xff
     }

@@ -115,6 +115,54 @@ pub fn frame_len<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
     }
 }
 
+/// Family, source and destination of whatever frame, behind up to two VLAN
+/// tags; family 0 where there are none. For events only.
+#[inline(always)]
+pub fn addresses(ctx: &XdpContext) -> (u32, [u32; 4], [u32; 4]) {
+    const NONE: (u32, [u32; 4], [u32; 4]) = (0, [0; 4], [0; 4]);
+    let mut start = EthHdr::LEN;
+    let mut ether_type = ether_type_before(ctx, start);
+    for _ in 0..2 {
+        if is_tag(ether_type) {
+            start += 4;
+            ether_type = ether_type_before(ctx, start);
+        }
+    }
+    if ether_type == EtherType::Ipv4 as u16 {
+        let Some(pair) = header::<[u32; 2]>(ctx, start + 12) else {
+            return NONE;
+        };
+        // SAFETY: `header` has checked the bounds.
+        let [source, destination] = unsafe { word(pair) };
+        return (4, [source, 0, 0, 0], [destination, 0, 0, 0]);
+    }
+    if ether_type == EtherType::Ipv6 as u16 {
+        let Some(pair) = header::<[[u32; 4]; 2]>(ctx, start + 8) else {
+            return NONE;
+        };
+        // SAFETY: `header` has checked the bounds.
+        let [source, destination] = unsafe { word(pair) };
+        return (6, source, destination);
+    }
+    NONE
+}
+
+/// The EtherType whose payload begins at `start`; 0 = the frame ends before.
+#[inline(always)]
+fn ether_type_before(ctx: &XdpContext, start: usize) -> u16 {
+    match header::<u16>(ctx, start - 2) {
+        // SAFETY: `header` has checked the bounds.
+        Some(ether_type) => unsafe { word(ether_type) },
+        None => 0,
+    }
+}
+
+fn is_tag(ether_type: u16) -> bool {
+    const DOT1Q: u16 = EtherType::Ieee8021q as u16;
+    const DOT1AD: u16 = EtherType::Ieee8021ad as u16;
+    matches!(ether_type, DOT1Q | DOT1AD)
+}
+
 /// A pointer to a header at `offset`, if the first buffer holds all of it.
 ///
 /// `black_box` keeps LLVM from folding the offset into an addition on the

@@ -213,7 +213,7 @@ pub async fn run<F: BenchFamily>(
                 hops: input.hops,
             };
             let mut path = lab.path(way, number).await?;
-            path.count_transmit(false)?;
+            path.watch_transmit(false);
             paths.push(path);
         }
     }
@@ -342,16 +342,17 @@ impl<F: BenchFamily> Path<F> {
     /// The tracepoints of our program see all redirects of the machine, so they
     /// are on only while it is measured, whose part they are.
     fn run(&mut self, frames: u32, batch: u32) -> anyhow::Result<Report> {
-        self.count_transmit(true)?;
+        self.watch_transmit(true);
         let report = self.generator.run_to(&self.sink, frames, batch);
-        self.count_transmit(false)?;
+        self.watch_transmit(false);
         Ok(report?)
     }
 
-    fn count_transmit(&mut self, on: bool) -> anyhow::Result<()> {
+    fn watch_transmit(&mut self, on: bool) {
         match &mut self.router {
-            Some((_, Forwarder::Ours(ours))) => Ok(ours.object.count_transmit(on)?),
-            _ => Ok(()),
+            Some((_, Forwarder::Ours(ours))) if on => ours.object.watch_transmit(),
+            Some((_, Forwarder::Ours(ours))) => ours.object.unwatch_transmit(),
+            _ => {}
         }
     }
 

@@ -271,6 +271,7 @@ impl<F: BenchFamily> Ours<F> {
             FibOp::SetNexthop { id, word } => tables.set_nexthop(*id, *word).map_err(Into::into),
             FibOp::SetRoute { prefix, id } => tables.of_mut::<F>().set_route(*prefix, *id),
             FibOp::RemoveRoute { prefix } => tables.of_mut::<F>().remove_route(*prefix),
+            FibOp::ClearCounter { id } => tables.clear_route_counter(*id).map_err(Into::into),
             FibOp::AddOwn(address) => tables.add_own::<F>(*address).map_err(Into::into),
             FibOp::RemoveOwn(address) => tables.remove_own::<F>(*address).map_err(Into::into),
         };

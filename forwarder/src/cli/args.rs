@@ -13,7 +13,7 @@ use crate::bench::traffic::Destinations;
 use crate::paths::{InstanceName, Paths};
 
 /// Where the configuration is unless `--config` says otherwise.
-const CONFIG_PATH: &str = "/etc/forwarder/forwarder.toml";
+pub(super) const CONFIG_PATH: &str = "/etc/forwarder/forwarder.toml";
 
 /// Forwards IPv4 in XDP, by the routes of RIP, of the configuration and of the
 /// kernel.
@@ -90,6 +90,10 @@ pub enum Command {
     Stop,
     /// Clean up after a daemon that has crashed.
     Detach(DetachCommand),
+    /// Follow packets without a route or next hop, and dropped ones, as they come.
+    ///
+    /// A sample: `[dataplane.punt] events` limits how many are told a second.
+    Trace(TraceCommand),
     /// Tell RIP to forget or to ask.
     #[command(subcommand)]
     Rip(RipCommand),
@@ -97,6 +101,13 @@ pub enum Command {
     /// makes its own network namespaces.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Look this machine over: what it lacks for forwarding fast, and the commands
+    /// that mend it.
+    ///
+    /// Needs no daemon and changes nothing. As root it sees everything; else it says
+    /// what it could not look at. Exit status: 0 no problem, 1 problems found, 2
+    /// nothing examined.
+    Doctor(DoctorCommand),
 }
 
 /// `bench`.
@@ -230,6 +241,21 @@ pub struct DetachCommand {
     pub config: PathBuf,
 }
 
+/// `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorCommand {
+    /// The configuration that the daemon would run with. Without it
+    /// /etc/forwarder/forwarder.toml, or the defaults where there is no such file.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Show in full what is well, too.
+    #[arg(long)]
+    pub all: bool,
+    /// Only these interfaces, ports or not; without any those that would be ports.
+    #[arg(value_name = "IFACE")]
+    pub interfaces: Vec<String>,
+}
+
 /// `show`.
 #[derive(Subcommand, Debug)]
 pub enum ShowCommand {
@@ -246,6 +272,8 @@ pub enum ShowCommand {
     Nexthops,
     /// What became of the packets.
     Counters(ShowCountersCommand),
+    /// The last packets without a route or next hop, and the last dropped ones.
+    Events(ShowEventsCommand),
     /// The fast path's tables.
     Fib,
     /// RIP: its interfaces and neighbours, or one of these.
@@ -306,6 +334,22 @@ pub struct ShowCountersCommand {
     /// Show reasons that nothing was counted under, too.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `show events`.
+#[derive(Args, Debug)]
+pub struct ShowEventsCommand {
+    /// How many, the newest.
+    #[arg(short, long, default_value_t = 50, value_name = "COUNT")]
+    pub number: usize,
+}
+
+/// `trace`.
+#[derive(Args, Debug)]
+pub struct TraceCommand {
+    /// End after so many packets.
+    #[arg(short, long, value_name = "COUNT")]
+    pub count: Option<u64>,
 }
 
 /// `show rip`.

@@ -1,12 +1,13 @@
 //! The command line: one file a verb.
 //!
-//! Every verb but `run` is a question or a command to a running daemon, over its
-//! API. Exit status: 0 done, 1 failed, 2 not understood. What was asked for goes
+//! Every verb but `run`, `detach` and `doctor` is a question or a command to a
+//! running daemon, over its API. Exit status: 0 done, 1 failed, 2 not understood. What was asked for goes
 //! to stdout, everything else to stderr.
 
 pub mod args;
 mod bench;
 mod detach;
+mod doctor;
 mod logging;
 mod output;
 mod reload;
@@ -15,6 +16,7 @@ mod run;
 mod show;
 mod stop;
 mod table;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -33,7 +35,7 @@ pub fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(dispatch(arguments)));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             output::error(&error);
             ExitCode::FAILURE
@@ -41,7 +43,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
+async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let paths = arguments.paths();
     let client = Client::new(paths.clone());
     match arguments.command {
@@ -50,7 +52,13 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Reload => reload::run(&client, arguments.json).await,
         Command::Stop => stop::run(&client, &paths, arguments.json).await,
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
+        Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
         Command::Bench(command) => bench::run(command, arguments.json).await,
-    }
+        // Its exit status is part of its answer.
+        Command::Doctor(command) => {
+            return doctor::run(&command, &paths, arguments.json).await;
+        }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -63,6 +63,14 @@ pub enum AttachError {
         /// Each attempt with the kernel's words.
         refused: Vec<String>,
     },
+    /// Nothing is wrong with it, but our tables have no room for it.
+    #[error("{name} is left to the kernel: {why}")]
+    NoRoom {
+        /// The device.
+        name: String,
+        /// Which table.
+        why: String,
+    },
 }
 
 /// Attaches to a device. `software` says that it is a veth or a tap.
@@ -96,6 +104,29 @@ pub fn attach(
         name: name.into(),
         refused,
     })
+}
+
+/// Puts the same program of another object in the place of this one, without a
+/// packet between them that meets none (`bpf_link_update`).
+pub fn hand_over(
+    old: &mut Object,
+    new: &mut Object,
+    attachment: Attachment,
+) -> Result<Attachment, AttachError> {
+    let name = attachment.program;
+    let moved = old.xdp(name).map_err(|error| error.to_string());
+    let moved = moved.and_then(|old| old.take_link(attachment.link).map_err(|e| words(&e)));
+    let moved = moved.and_then(|link| {
+        let program = new.xdp(name).map_err(|error| error.to_string())?;
+        program.attach_to_link(link).map_err(|e| words(&e))
+    });
+    match moved {
+        Ok(link) => Ok(Attachment { link, ..attachment }),
+        Err(why) => Err(AttachError::Refused {
+            name: name.into(),
+            refused: vec![why],
+        }),
+    }
 }
 
 /// Removes the program; a device that is gone took it along.

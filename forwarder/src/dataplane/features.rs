@@ -33,8 +33,14 @@ const NETDEV_CMD_DEV_DEL_NTF: u8 = 3;
 const NETDEV_A_DEV_IFINDEX: u16 = 1;
 const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
 
+/// `NETDEV_XDP_ACT_BASIC`: the driver runs programs.
+pub const BASIC: u64 = 1;
+/// `NETDEV_XDP_ACT_REDIRECT`: its programs may redirect.
+pub const REDIRECT: u64 = 2;
 /// `NETDEV_XDP_ACT_NDO_XMIT`: the device takes redirected frames.
-const NDO_XMIT: u64 = 4;
+pub const NDO_XMIT: u64 = 4;
+/// `NETDEV_XDP_ACT_RX_SG`: its programs may see frames in several buffers.
+pub const RX_SG: u64 = 32;
 
 /// What the kernel says of its devices' XDP abilities.
 pub struct Features {
@@ -75,12 +81,14 @@ impl Features {
     /// Whether a device takes redirected frames; `None` where the kernel does
     /// not tell.
     pub fn takes_redirects(&self, ifindex: u32) -> Option<bool> {
+        self.bits(ifindex).map(|bits| bits & NDO_XMIT != 0)
+    }
+
+    /// A device's abilities ([`NDO_XMIT`] and its like); `None` where the
+    /// kernel does not tell.
+    pub fn bits(&self, ifindex: u32) -> Option<u64> {
         self.socket.as_ref()?;
-        Some(
-            self.by_index
-                .get(&ifindex)
-                .is_some_and(|bits| bits & NDO_XMIT != 0),
-        )
+        Some(self.by_index.get(&ifindex).copied().unwrap_or(0))
     }
 
     /// Waits for a change; for ever where the kernel tells none. Cancel-safe:

@@ -78,11 +78,21 @@ fn wait_for_readers() {
 /// False where the kernel has no such barrier, or makes it a no-op because
 /// only one CPU is online.
 fn barrier() -> bool {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    cpus > 1 && has_barrier() && membarrier(GLOBAL) == 0
+}
+
+/// Whether the kernel has the barrier; asks only.
+pub fn has_barrier() -> bool {
+    membarrier(QUERY) & libc::c_long::from(GLOBAL) != 0
+}
+
+fn membarrier(command: libc::c_int) -> libc::c_long {
     #[expect(unsafe_code, reason = "membarrier has no wrapper in libc or nix")]
     // SAFETY: takes three integers and touches no memory of ours.
-    let call = |command: libc::c_int| unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    cpus > 1 && call(QUERY) & libc::c_long::from(GLOBAL) != 0 && call(GLOBAL) == 0
+    unsafe {
+        libc::syscall(libc::SYS_membarrier, command, 0, 0)
+    }
 }
 
 #[cfg(test)]

@@ -5,15 +5,19 @@
 //! * [`family`]: what differs between IPv4 and IPv6 in all this
 //! * [`attach`], [`ports`], [`features`], [`feedback`]: which devices carry
 //!   the program, and which take redirected frames
+//! * [`ethtool`]: what a driver says of itself; for `doctor`
 //! * [`plane`]: all of that as one state, changed at once; [`side`]: what each
 //!   family has of it for itself
 //! * [`programmer`]: routes into the kernel's table and the maps, in order
 //! * [`usage`], [`keeper`]: neighbours in use are kept alive
+//! * [`events`]: what the programs tell of single packets
 //! * [`grace`]: ids are used again only when no program can hold them
 //! * `log` (feature `ebpf-log`): what the programs say, for debugging
 //! * [`task`]: the loop that owns it all; [`query`]: what it tells the API
 
 pub mod attach;
+pub mod ethtool;
+pub mod events;
 pub mod family;
 pub mod features;
 pub mod feedback;

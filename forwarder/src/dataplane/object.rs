@@ -78,6 +78,10 @@ pub enum LoadError {
 /// Prefixes the LPM trie takes; memory is used only by those that are there.
 const PREFIXES: u32 = 1 << 21;
 
+/// Rows that a table grows to by itself: 256 MiB, several times a full Internet
+/// table. More than that are routes gone wild, or asked for by the configuration.
+const MOST_ROWS: u32 = 1 << 18;
+
 /// How the programs find routes, and how much room there is for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lookup {
@@ -139,23 +143,42 @@ impl Lookup {
         let rows = if F::BITS == 32 { rows4 } else { rows6 };
         rows.max(ROOT_ROWS)
     }
+
+    /// With twice the rows for the families that want more; `None` where they
+    /// have as many as they may.
+    pub(super) fn larger(self, wanted: (bool, bool)) -> Option<Lookup> {
+        let Lookup::Multibit { rows4, rows6 } = self else {
+            return None;
+        };
+        let grown = |rows: u32, more| match more {
+            true if rows < MOST_ROWS => rows.saturating_mul(2).min(MOST_ROWS),
+            _ => rows,
+        };
+        let larger = Lookup::Multibit {
+            rows4: grown(rows4, wanted.0),
+            rows6: grown(rows6, wanted.1),
+        };
+        (larger != self).then_some(larger)
+    }
 }
 
-/// Where the kernel tells of frames that it has redirected.
-const TRACEPOINTS: [&str; 2] = [program::REDIRECT_ERR, program::DEVMAP_XMIT];
-
 /// Ring buffers (5.8), XDP links (5.9) and BTF tracepoints (5.5) are needed.
-const OLDEST_KERNEL: (u32, u32) = (5, 10);
+pub const OLDEST_KERNEL: (u32, u32) = (5, 10);
+
+const TRACEPOINTS: [&str; 2] = [program::REDIRECT_ERR, program::DEVMAP_XMIT];
 
 /// The loaded object.
 pub struct Object {
     ebpf: Ebpf,
     lookup: Lookup,
+    /// Of the flow hash.
+    seed: u32,
+    /// The transmit tracepoints.
+    watching: Vec<(&'static str, BtfTracePointLinkId)>,
     /// Why there is no multi-buffer program, where there is none.
     pub frags_refused: Option<String>,
     /// Why transmit losses are not counted, where they are not.
     pub transmit_refused: Option<String>,
-    tracepoints: Vec<(&'static str, BtfTracePointLinkId)>,
 }
 
 impl Object {
@@ -163,7 +186,20 @@ impl Object {
     /// nothing to any port.
     pub fn load(lookup: Lookup) -> Result<Object, LoadError> {
         check_kernel()?;
-        let (engine, seed) = (lookup.engine(), flow_seed());
+        let mut object = Self::load_programs(lookup, flow_seed())?;
+        object.watch_transmit();
+        Ok(object)
+    }
+
+    /// The same programs over maps of other sizes, by which flows take the ways
+    /// they took. Its transmit tracepoints are attached by
+    /// [`Object::watch_transmit`], once those of this one are not.
+    pub(super) fn successor(&self, lookup: Lookup) -> Result<Object, LoadError> {
+        Self::load_programs(lookup, self.seed)
+    }
+
+    fn load_programs(lookup: Lookup, seed: u32) -> Result<Object, LoadError> {
+        let engine = lookup.engine();
         let mut ebpf = loader(lookup, &engine)
             .override_global(global::SEED, &seed, true)
             .load(PROGRAMS)
@@ -178,14 +214,12 @@ impl Object {
         let mut object = Object {
             ebpf,
             lookup,
+            seed,
+            watching: Vec::new(),
             frags_refused,
             transmit_refused: None,
-            tracepoints: Vec::new(),
         };
-        if let Err(error) = object.watch_transmit() {
-            warn!("frames lost after the redirect are not counted: {error}");
-            object.transmit_refused = Some(error);
-        }
+        object.transmit_refused = object.load_tracepoints().err();
         Ok(object)
     }
 
@@ -202,33 +236,11 @@ impl Object {
         Ok(Object {
             ebpf: loader.load(object).map_err(object_error)?,
             lookup,
+            seed: 0,
+            watching: Vec::new(),
             frags_refused: None,
             transmit_refused: None,
-            tracepoints: Vec::new(),
         })
-    }
-
-    /// Stops counting transmit losses, or goes on. The tracepoints fire for all
-    /// traffic of the machine: whoever measures another router beside this one
-    /// keeps them off it.
-    pub(crate) fn count_transmit(&mut self, on: bool) -> Result<(), LoadError> {
-        if !on {
-            for (name, link) in std::mem::take(&mut self.tracepoints) {
-                let program = tracepoint(&mut self.ebpf, name)?;
-                program
-                    .detach(link)
-                    .map_err(|source| LoadError::Program { name, source })?;
-            }
-        } else if self.tracepoints.is_empty() && self.transmit_refused.is_none() {
-            for name in TRACEPOINTS {
-                let program = tracepoint(&mut self.ebpf, name)?;
-                let link = program
-                    .attach()
-                    .map_err(|source| LoadError::Program { name, source })?;
-                self.tracepoints.push((name, link));
-            }
-        }
-        Ok(())
     }
 
     /// What the object was loaded with.
@@ -252,8 +264,41 @@ impl Object {
         self.ebpf.take_map(name).ok_or(LoadError::Missing(name))
     }
 
-    /// Fills `TX_FILTER`, then attaches the two tracepoints.
-    fn watch_transmit(&mut self) -> Result<(), String> {
+    /// Has the losses behind the redirect counted.
+    pub(crate) fn watch_transmit(&mut self) {
+        if self.transmit_refused.is_none() {
+            self.transmit_refused = self.attach_tracepoints().err();
+        }
+        if let Some(why) = &self.transmit_refused {
+            warn!("frames lost after the redirect are not counted: {why}");
+        }
+    }
+
+    /// No longer: two generations would both count what they share.
+    pub(crate) fn unwatch_transmit(&mut self) {
+        for (name, link) in std::mem::take(&mut self.watching) {
+            let detached = self
+                .tracepoint(name)
+                .map(|program| program.detach(link).map_err(|error| error.to_string()));
+            if let Err(why) = detached.and_then(std::convert::identity) {
+                warn!("{name}: {why}");
+            }
+        }
+    }
+
+    fn attach_tracepoints(&mut self) -> Result<(), String> {
+        for name in TRACEPOINTS {
+            let link = self
+                .tracepoint(name)?
+                .attach()
+                .map_err(|error| format!("{name}: {error}"))?;
+            self.watching.push((name, link));
+        }
+        Ok(())
+    }
+
+    /// Fills `TX_FILTER` and loads the two programs that go by it.
+    fn load_tracepoints(&mut self) -> Result<(), String> {
         let layout = DeviceLayout::of_this_kernel().map_err(|error| error.to_string())?;
         let filter = TxFilter {
             netns_inum: netns_inum()?,
@@ -276,26 +321,19 @@ impl Object {
         map.set(0, filter, 0).map_err(|error| error.to_string())?;
         let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
         for name in TRACEPOINTS {
-            self.attach_tracepoint(name, &btf)
+            self.tracepoint(name)?
+                .load(name, &btf)
                 .map_err(|error| format!("{name}: {error}"))?;
         }
         Ok(())
     }
 
-    fn attach_tracepoint(
-        &mut self,
-        name: &'static str,
-        btf: &Btf,
-    ) -> Result<(), aya::programs::ProgramError> {
-        let Some(program) = self.ebpf.program_mut(name) else {
-            return Ok(());
-        };
-        let program: &mut BtfTracePoint = program.try_into()?;
-        program.load(name, btf)?;
-        // Attached for the life of the object: dropping it detaches.
-        let link = program.attach()?;
-        self.tracepoints.push((name, link));
-        Ok(())
+    fn tracepoint(&mut self, name: &'static str) -> Result<&mut BtfTracePoint, String> {
+        let program = self.ebpf.program_mut(name);
+        let program = program.ok_or_else(|| format!("no program {name}"))?;
+        program
+            .try_into()
+            .map_err(|error: aya::programs::ProgramError| error.to_string())
     }
 
     fn map_id(&self, name: &str) -> Result<u32, String> {
@@ -306,16 +344,6 @@ impl Object {
             .map(|info| info.id())
             .map_err(|error| error.to_string())
     }
-}
-
-fn tracepoint<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &'static str,
-) -> Result<&'a mut BtfTracePoint, LoadError> {
-    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
-    program
-        .try_into()
-        .map_err(|source| LoadError::Program { name, source })
 }
 
 /// Sizes and constants for an engine.
@@ -347,24 +375,31 @@ fn flow_seed() -> u32 {
     random as u32
 }
 
-fn check_kernel() -> Result<(), LoadError> {
+/// The running kernel: its name, and its first two numbers where it has them.
+pub fn running_kernel() -> (String, Option<(u32, u32)>) {
     let release = nix::sys::utsname::uname()
         .map(|name| name.release().to_string_lossy().into_owned())
         .unwrap_or_default();
+    let version = kernel_version(&release);
+    (release, version)
+}
+
+fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
         .map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        // A kernel that hides its version is judged by what it refuses.
-        return Ok(());
-    };
-    if (major, minor) < OLDEST_KERNEL {
-        return Err(LoadError::KernelTooOld {
-            found: release,
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn check_kernel() -> Result<(), LoadError> {
+    // A kernel that hides its version is judged by what it refuses.
+    match running_kernel() {
+        (found, Some(version)) if version < OLDEST_KERNEL => Err(LoadError::KernelTooOld {
+            found,
             needed: "5.10",
-        });
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Tells a missing privilege from everything else: creating the first map is

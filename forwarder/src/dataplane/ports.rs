@@ -7,11 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use forwarder_common::abi::{MAX_PORTS, PORT_SEND_REDIRECTS, Port};
+use forwarder_common::abi::{
+    MAX_PORTS, PORT_RP4_LOOSE, PORT_RP4_STRICT, PORT_RP6_LOOSE, PORT_RP6_STRICT,
+    PORT_SEND_REDIRECTS, Port,
+};
 use forwarder_common::reason::Reason;
 use forwarder_core::config::{Bypass, Dataplane};
 use forwarder_core::fib::PortState;
-use forwarder_core::interface::{Interface, Interfaces};
+use forwarder_core::interface::{Interface, Interfaces, ReversePath};
 use forwarder_core::kernel::event::Constraints;
 use forwarder_core::net::Ifindex;
 use tracing::{info, warn};
@@ -47,6 +50,10 @@ pub struct AttachedPort {
     pub up_reason: Option<Reason>,
     /// Likewise for IPv6.
     pub up_reason6: Option<Reason>,
+    /// How the sources of IPv4 are checked.
+    pub reverse_path: ReversePath,
+    /// Likewise for IPv6.
+    pub reverse_path6: ReversePath,
     /// Whether frames can be redirected to it, and why not.
     pub egress: Result<(), &'static str>,
     mtu: u32,
@@ -70,6 +77,8 @@ pub struct Ports {
     refused: BTreeMap<Ifindex, String>,
     /// Those of them that should be ports, but could not be attached to.
     failed: BTreeSet<Ifindex>,
+    /// Those of them that there was no room for.
+    no_room: BTreeSet<Ifindex>,
     /// First in, first out, so that a number rests before it is used again.
     free: VecDeque<u32>,
     /// Numbers given up since the last grace period began.
@@ -87,6 +96,7 @@ impl Ports {
             attached: BTreeMap::new(),
             refused: BTreeMap::new(),
             failed: BTreeSet::new(),
+            no_room: BTreeSet::new(),
             free: (1..MAX_PORTS).collect(),
             freed: Vec::new(),
         }
@@ -121,6 +131,11 @@ impl Ports {
         self.failed.len()
     }
 
+    /// How many of them there was no room for.
+    pub fn without_room(&self) -> usize {
+        self.no_room.len()
+    }
+
     /// Attaches, detaches, and returns what changed for the FIB: losses first.
     /// `after_loss` is called with the losses before their programs go.
     pub fn reconcile(
@@ -134,6 +149,43 @@ impl Ports {
         let errors = self.attach_wanted(object, tables, around);
         self.update_entries(tables, around, &mut apply);
         errors
+    }
+
+    /// Moves every port to another generation of programs and maps: first all
+    /// entries, since a program may send to any port, then the programs. A port
+    /// that does not move is attached anew by the next reconciliation.
+    pub fn hand_over(
+        &mut self,
+        (old, new): (&mut Object, &mut Object),
+        tables: &mut Tables,
+        mut apply: impl FnMut(&mut Tables, PortChange),
+    ) {
+        for port in self.attached.values() {
+            if let Some(Err(error)) = port.entry.map(|entry| tables.set_port(entry)) {
+                warn!("port {}: {error}", port.name);
+            }
+        }
+        for (ifindex, port) in std::mem::take(&mut self.attached) {
+            match attach::hand_over(old, new, port.attachment) {
+                Ok(attachment) => {
+                    let moved = AttachedPort { attachment, ..port };
+                    self.attached.insert(ifindex, moved);
+                }
+                Err(error) => {
+                    warn!("port {}: {error}; it is attached anew", port.name);
+                    apply(tables, (ifindex, None));
+                    if let Err(error) = tables.clear_port(ifindex.0) {
+                        warn!("port {}: {error}", port.name);
+                    }
+                    self.freed.push(port.number);
+                }
+            }
+        }
+    }
+
+    /// The settings that apply.
+    pub fn settings(&self) -> &Dataplane {
+        &self.settings
     }
 
     /// Takes every program off, for the end of the daemon.
@@ -180,7 +232,7 @@ impl Ports {
             .iter()
             .filter_map(|(&ifindex, port)| match interfaces.get(ifindex) {
                 None => Some((ifindex, None)),
-                Some(interface) => match self.wants(interface, interfaces) {
+                Some(interface) => match wants(&self.settings, interface, interfaces) {
                     Err(reason) => Some((ifindex, Some(reason))),
                     // A larger MTU may want, a smaller one allow, another program.
                     Ok(()) if port.mtu != interface.mtu && !port.attachment.refused.is_empty() => {
@@ -210,6 +262,7 @@ impl Ports {
             .retain(|ifindex, _| interfaces.get(*ifindex).is_some());
         self.failed
             .retain(|ifindex| interfaces.get(*ifindex).is_some());
+        self.no_room.retain(|ifindex| self.failed.contains(ifindex));
     }
 
     fn attach_wanted(
@@ -231,16 +284,31 @@ impl Ports {
             } else {
                 Err("down".to_owned())
             };
-            if let Err(reason) = self.wants(interface, around.interfaces).and(down) {
+            if let Err(reason) = wants(&self.settings, interface, around.interfaces).and(down) {
                 self.refused.insert(ifindex, reason);
                 self.failed.remove(&ifindex);
                 continue;
             }
-            if let Err(error) = self.attach_one(object, tables, interface) {
-                self.failed.insert(ifindex);
-                if self.refused.insert(ifindex, error.to_string()).is_none() {
-                    warn!("{error}");
+            let Err(error) = self.attach_one(object, tables, interface) else {
+                continue;
+            };
+            self.failed.insert(ifindex);
+            let news = match &error {
+                // The limit is said once, not for each that is beyond it.
+                AttachError::NoRoom { .. } => {
+                    let first = self.no_room.is_empty();
+                    self.no_room.insert(ifindex);
+                    first
                 }
+                AttachError::Busy(_) | AttachError::Refused { .. } => {
+                    self.refused.get(&ifindex) != Some(&error.to_string())
+                }
+            };
+            self.refused.insert(ifindex, error.to_string());
+            if news {
+                warn!("{error}");
+            }
+            if news || !matches!(error, AttachError::NoRoom { .. }) {
                 errors.push(error);
             }
         }
@@ -254,21 +322,24 @@ impl Ports {
         interface: &Interface,
     ) -> Result<(), AttachError> {
         let name = interface.name.clone();
-        let refuse = |why: String| AttachError::Refused {
+        let no_room = |why: String| AttachError::NoRoom {
             name: name.clone(),
-            refused: vec![why],
+            why,
         };
         let slot = slot_of(interface.ifindex.0);
         if let Some((other, _)) = self.attached.iter().find(|(i, _)| slot_of(i.0) == slot) {
-            return Err(refuse(format!(
+            return Err(no_room(format!(
                 "its ifindex shares a table slot with that of if{other}"
             )));
         }
         let Some(number) = self.free.pop_front() else {
-            return Err(refuse(format!("all {} ports are in use", MAX_PORTS - 1)));
+            let most = MAX_PORTS - 1;
+            return Err(no_room(format!(
+                "the fast path has no more than {most} ports"
+            )));
         };
         let at = (interface.ifindex.0, interface.name.as_str());
-        let software = matches!(interface.kind.as_str(), "veth" | "tun");
+        let software = is_software(interface);
         let attachment = match attach::attach(object, at, self.settings.attach, software) {
             Ok(attachment) => attachment,
             Err(error) => {
@@ -285,12 +356,15 @@ impl Ports {
         }
         self.refused.remove(&interface.ifindex);
         self.failed.remove(&interface.ifindex);
+        self.no_room.remove(&interface.ifindex);
         let port = AttachedPort {
             name,
             number,
             attachment,
             up_reason: Some(Reason::Starting),
             up_reason6: Some(Reason::Starting),
+            reverse_path: ReversePath::Off,
+            reverse_path6: ReversePath::Off,
             egress: Err("not looked at yet"),
             mtu: interface.mtu,
             entry: None,
@@ -324,6 +398,10 @@ impl Ports {
             let (on4, on6) = (interface.forwarding4, interface.forwarding6);
             port.up_reason = up_reason(interface, around, bypass, full4, on4);
             port.up_reason6 = up_reason(interface, around, bypass, full6, on6);
+            let check = self.settings.reverse_path(&interface.name);
+            port.reverse_path = check.unwrap_or(interface.rp_filter);
+            // The kernel has no such switch for IPv6.
+            port.reverse_path6 = check.unwrap_or_default();
             let entry = table_entry(interface, port);
             if port.entry != Some(entry) {
                 match tables.set_port(entry) {
@@ -347,25 +425,34 @@ impl Ports {
             }
         }
     }
+}
 
-    /// Whether an interface should be a port, and if not, why.
-    fn wants(&self, interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
-        if interface.loopback {
-            return Err("loopback".into());
-        }
-        if !interface.ethernet || interface.mac.is_none() {
-            return Err("not an Ethernet device".into());
-        }
-        if let Some(master) = interface.master {
-            return Err(format!("belongs to {}", interfaces.name(master)));
-        }
-        match self.settings.chooses(&interface.name) {
-            Some(true) => {}
-            Some(false) => return Err("not named in [dataplane] interfaces".into()),
-            None => wants_by_default(interface, interfaces)?,
-        }
-        Ok(())
+/// Whether an interface should be a port, and if not, why.
+pub fn wants(
+    settings: &Dataplane,
+    interface: &Interface,
+    interfaces: &Interfaces,
+) -> Result<(), String> {
+    if interface.loopback {
+        return Err("loopback".into());
     }
+    if !interface.ethernet || interface.mac.is_none() {
+        return Err("not an Ethernet device".into());
+    }
+    if let Some(master) = interface.master {
+        return Err(format!("belongs to {}", interfaces.name(master)));
+    }
+    match settings.chooses(&interface.name) {
+        Some(true) => Ok(()),
+        Some(false) => Err("not named in [dataplane] interfaces".into()),
+        None => wants_by_default(interface, interfaces),
+    }
+}
+
+/// A veth or a tap: frames that the other end builds itself come from it
+/// unfinished.
+pub fn is_software(interface: &Interface) -> bool {
+    matches!(interface.kind.as_str(), "veth" | "tun")
 }
 
 /// Ports by default: Ethernet devices that hold an address or a VLAN child
@@ -385,7 +472,8 @@ fn wants_by_default(interface: &Interface, interfaces: &Interfaces) -> Result<()
     Err("holds no address".into())
 }
 
-fn vlan_children(parent: Ifindex, interfaces: &Interfaces) -> impl Iterator<Item = &Interface> {
+/// The VLAN sub-interfaces of a device.
+pub fn vlan_children(parent: Ifindex, interfaces: &Interfaces) -> impl Iterator<Item = &Interface> {
     interfaces.by_index.values().filter(move |child| {
         child.kind == "vlan" && child.link == Some(parent) && !child.link_elsewhere
     })
@@ -450,14 +538,29 @@ fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
         ifindex: interface.ifindex.0,
         number: port.number,
         mac: interface.mac.unwrap_or_default(),
-        flags: if interface.send_redirects {
-            PORT_SEND_REDIRECTS
-        } else {
-            0
-        },
+        flags: flags(interface, port),
         up_reason4: port.up_reason.map_or(0, |reason| reason as u16),
         up_reason6: port.up_reason6.map_or(0, |reason| reason as u16),
         tx: port.number,
         ..Port::default()
+    }
+}
+
+fn flags(interface: &Interface, port: &AttachedPort) -> u16 {
+    let redirects = if interface.send_redirects {
+        PORT_SEND_REDIRECTS
+    } else {
+        0
+    };
+    redirects
+        | check_flag(port.reverse_path, PORT_RP4_LOOSE, PORT_RP4_STRICT)
+        | check_flag(port.reverse_path6, PORT_RP6_LOOSE, PORT_RP6_STRICT)
+}
+
+fn check_flag(check: ReversePath, loose: u16, strict: u16) -> u16 {
+    match check {
+        ReversePath::Off => 0,
+        ReversePath::Loose => loose,
+        ReversePath::Strict => strict,
     }
 }

@@ -126,13 +126,21 @@ impl<F: ProgrammedFamily> Programmer<F> {
     }
 
     /// The kernel told of routes of ours.
-    pub fn ours(&mut self, events: Vec<OursEvent<F>>) {
+    pub fn ours(&mut self, plane: &mut Plane, events: Vec<OursEvent<F>>) {
         let now = clock::now();
         for event in events {
-            match event {
-                OursEvent::Seen(route) => self.exporter.ours_seen(now, &route),
-                OursEvent::Gone(prefix) => self.exporter.ours_gone(now, prefix),
-            }
+            let prefix = match event {
+                OursEvent::Seen(route) => {
+                    self.exporter.ours_seen(now, &route);
+                    route.prefix
+                }
+                OursEvent::Gone(prefix) => {
+                    self.exporter.ours_gone(now, prefix);
+                    prefix
+                }
+            };
+            // What an earlier life left may be just what is wanted.
+            self.follow_kernel(plane, prefix);
         }
     }
 
@@ -164,6 +172,10 @@ impl<F: ProgrammedFamily> Programmer<F> {
     /// Does a bounded part of the work.
     pub async fn step(&mut self, plane: &mut Plane) {
         for _ in 0..CHANGES {
+            // What finds no room would have all packets go up meanwhile.
+            if plane.wants_to_grow() {
+                break;
+            }
             let Some((key, route)) = self.backlog.pop_front() else {
                 break;
             };
@@ -223,14 +235,19 @@ impl<F: ProgrammedFamily> Programmer<F> {
         }
     }
 
-    /// The kernel has answered: the fast path follows. Where the kernel does
-    /// not hold our route, the fast path must not forward by it either.
+    /// The kernel has answered: the fast path follows.
     fn after_request(&mut self, plane: &mut Plane, op: &ExportOp<F>, result: Result<(), Refusal>) {
         let prefix = op.prefix();
         if let Err(refusal @ (Refusal::Occupied | Refusal::Failed(_))) = &result {
             warn!("route {prefix} is not in the kernel's table: {refusal}");
         }
         self.exporter.complete(clock::now(), op, result);
+        self.follow_kernel(plane, prefix);
+    }
+
+    /// Where the kernel does not hold our route, the fast path must not forward
+    /// by it either.
+    fn follow_kernel(&mut self, plane: &mut Plane, prefix: F::Prefix) {
         let Some(route) = self.mirror.get(&(TableId::MAIN, prefix)) else {
             return;
         };

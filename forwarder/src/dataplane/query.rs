@@ -22,7 +22,7 @@ use super::task::DataplaneTask;
 use crate::api::counters::PortCounters;
 use crate::api::model::{
     self, Degraded, FamilyFib, Fib, Installed as ShownInstalled, Mode, Neighbor, Nexthop,
-    PortSummary, Way, XdpAnswer,
+    PortSummary, RouteCounter, Way, XdpAnswer,
 };
 use forwarder_common::abi::program;
 
@@ -38,6 +38,8 @@ pub enum Query {
     Nexthops(Reply<Vec<Nexthop>>),
     /// `show counters`.
     Counters(Reply<Vec<PortCounters>>),
+    /// Likewise: the routes that are counted each by itself.
+    RouteCounters(Reply<Vec<RouteCounter>>),
     /// `show fib`.
     Fib(Reply<Fib>),
     /// Part of `show status`.
@@ -80,6 +82,7 @@ impl DataplaneTask {
             Query::Neighbors(reply) => drop(reply.send(self.show_neighbors())),
             Query::Nexthops(reply) => drop(reply.send(self.show_nexthops())),
             Query::Counters(reply) => drop(reply.send(self.show_counters())),
+            Query::RouteCounters(reply) => drop(reply.send(self.plane.counted())),
             Query::Fib(reply) => drop(reply.send(self.show_fib())),
             Query::Summary(reply) => drop(reply.send(self.summary())),
             Query::Lookup(address, reply) => drop(reply.send(self.lookup(address))),
@@ -98,7 +101,7 @@ impl DataplaneTask {
     }
 
     fn configure(&mut self, config: Arc<Config>) -> Vec<String> {
-        let errors = self.plane.configure(&config.dataplane, &self.features);
+        let errors = self.plane.configure(&config, &self.features);
         self.config = config;
         errors.iter().map(ToString::to_string).collect()
     }
@@ -141,6 +144,8 @@ impl DataplaneTask {
                 .map(|reason| reason.name().to_owned()),
             forwarding: interface.forwarding4,
             forwarding_ipv6: interface.forwarding6,
+            reverse_path: port.map(|port| port.reverse_path.name().to_owned()),
+            reverse_path_ipv6: port.map(|port| port.reverse_path6.name().to_owned()),
             kind: interface.kind.clone(),
             addresses: interface
                 .addresses
@@ -239,7 +244,7 @@ impl DataplaneTask {
 
     fn show_counters(&self) -> Vec<PortCounters> {
         let port = |name: String, ifindex, mode, number| {
-            let row = self.plane.tables.counters(number).ok()?;
+            let row = self.plane.counters(number).ok()?;
             Some(PortCounters {
                 name,
                 ifindex,
@@ -265,7 +270,6 @@ impl DataplaneTask {
         let (v4, v6) = (self.stats::<Ipv4>(), self.stats::<Ipv6>());
         let (rows_used, rows) = self.plane.tables.of::<Ipv4>().rows();
         let (rows_used6, rows6) = self.plane.tables.of::<Ipv6>().rows();
-        let overflow = |stats: &FibStats| stats.without_nexthop + stats.without_adjacency;
         Fib {
             engine: self.config.dataplane.engine.name().into(),
             prefixes: (v4.prefixes - v4.host_routes) as u64,
@@ -273,7 +277,7 @@ impl DataplaneTask {
             nexthops: u64::from(v4.nexthops + v6.nexthops),
             adjacencies: u64::from(v4.adjacencies + v6.adjacencies),
             own_addresses: v4.own as u64,
-            overflow: (overflow(&v4) + overflow(&v6)) as u64,
+            overflow: (v4.without_room() + v6.without_room()) as u64,
             rows_used: u64::from(rows_used),
             rows: u64::from(rows),
             bytes: self.plane.tables.bytes(),
@@ -445,15 +449,27 @@ impl DataplaneTask {
                 say("tx-error", detail);
             }
         }
-        let overflow: usize = [self.stats::<Ipv4>(), self.stats::<Ipv6>()]
-            .iter()
-            .map(|stats| stats.without_nexthop + stats.without_adjacency + stats.without_own)
-            .sum();
-        if self.plane.is_full() || overflow > 0 {
+        let without_room = self.plane.ports.without_room();
+        if without_room > 0 {
             say(
-                "fib-full",
-                "not everything fits into the fast path's tables".into(),
+                "port-limit",
+                format!("{without_room} interfaces are left to the kernel: no room for more ports"),
             );
+        }
+        let stats = [self.stats::<Ipv4>(), self.stats::<Ipv6>()];
+        let uncounted: usize = stats.iter().map(|stats| stats.without_counter).sum();
+        if uncounted > 0 {
+            say(
+                "count-full",
+                format!("{uncounted} routes that should be counted are not: too many"),
+            );
+        }
+        let overflow: usize = stats.iter().map(FibStats::without_room).sum();
+        if self.plane.is_full() || overflow > 0 {
+            let why = self.plane.growth_refused.iter();
+            let why = why.map(|why| format!("; they could not be made larger: {why}"));
+            let detail = "not everything fits into the fast path's tables";
+            say("fib-full", detail.to_owned() + &why.collect::<String>());
         }
         if let Some(why) = self.plane.transmit_refused() {
             say(

@@ -7,16 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use forwarder_common::abi::Counter;
 use forwarder_core::fib::{Fib, FibOp, Freed};
 use forwarder_core::kernel::event::{Neighbour, NeighbourEvent, NeighbourState};
 use forwarder_core::net::{Ifindex, TableId};
 use forwarder_core::route::Route;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::family::MapFamily;
 use super::ports::PortChange;
 use super::routes::WriteError;
 use super::tables::Tables;
+use crate::api::model::RouteCounter;
 
 /// A neighbour: its interface and address.
 pub type NeighbourKey<F> = (Ifindex, <F as forwarder_core::net::Family>::Addr);
@@ -26,6 +28,8 @@ pub type NeighbourKey<F> = (Ifindex, <F as forwarder_core::net::Family>::Addr);
 pub struct Resting {
     fib: Freed,
     rows: Vec<u32>,
+    /// Whose rows they are.
+    generation: u32,
 }
 
 /// One family's side.
@@ -57,6 +61,15 @@ impl<F: MapFamily> Side<F> {
         side
     }
 
+    /// Fills the maps of the next generation with what these hold or should.
+    pub fn fill(&mut self, next: &mut Tables) {
+        self.refused.clear();
+        self.fib.initial(&mut self.ops);
+        self.flush(next);
+        // A million writes: their room is not needed again.
+        self.ops = Vec::new();
+    }
+
     /// The route selected for a prefix; `None` = none any more.
     pub fn set_route(
         &mut self,
@@ -67,6 +80,31 @@ impl<F: MapFamily> Side<F> {
     ) {
         self.fib.set_route(table, prefix, route, &mut self.ops);
         self.flush(tables);
+    }
+
+    /// Which routes are counted each by itself.
+    pub fn set_counted(&mut self, tables: &mut Tables, wanted: &BTreeSet<F::Prefix>) {
+        self.fib.set_counted(wanted, &mut self.ops);
+        let without = self.fib.stats().without_counter;
+        if without > 0 {
+            let family = F::NAME;
+            warn!("{without} {family} routes are not counted: there are no more counters");
+        }
+        self.flush(tables);
+    }
+
+    /// What those have counted, whether there is a route now or not.
+    pub fn counted(&self, counter: impl Fn(u32) -> Option<Counter>, out: &mut Vec<RouteCounter>) {
+        for (prefix, id) in self.fib.counted() {
+            let Some(counter) = id.and_then(&counter) else {
+                continue;
+            };
+            out.push(RouteCounter {
+                prefix: prefix.into(),
+                packets: counter.packets,
+                bytes: counter.bytes,
+            });
+        }
     }
 
     /// A port's new state.
@@ -129,6 +167,7 @@ impl<F: MapFamily> Side<F> {
         Resting {
             fib: self.fib.take_freed(),
             rows: tables.of_mut::<F>().take_freed_rows(),
+            generation: tables.generation(),
         }
     }
 
@@ -136,7 +175,8 @@ impl<F: MapFamily> Side<F> {
     /// lacked it.
     pub fn release(&mut self, tables: &mut Tables, resting: Resting) {
         self.fib.release(resting.fib, &mut self.ops);
-        if !resting.rows.is_empty() {
+        // Rows of an earlier generation are not to be had any more.
+        if !resting.rows.is_empty() && resting.generation == tables.generation() {
             tables.of_mut::<F>().release_rows(resting.rows);
             self.retry(tables);
         }
@@ -175,6 +215,7 @@ impl<F: MapFamily> Side<F> {
                 }
                 FibOp::SetRoute { prefix, id } => self.program(tables, *prefix, *id),
                 FibOp::RemoveRoute { prefix } => self.remove(tables, *prefix),
+                FibOp::ClearCounter { id } => tables.clear_route_counter(*id).map_err(Into::into),
                 FibOp::AddOwn(address) => tables.add_own::<F>(*address).map_err(Into::into),
                 FibOp::RemoveOwn(address) => tables.remove_own::<F>(*address).map_err(Into::into),
             };

@@ -4,17 +4,20 @@
 //! `fib::Fib` gives them; that order is what keeps readers right (fill an
 //! adjacency, then store the word that names it, then the prefix).
 
-use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
+use std::collections::BTreeMap;
+
+use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
-    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit,
-    PuntState, map, own_hash,
+    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit, map,
+    own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
 use forwarder_core::net::{Ipv4, Ipv6};
 
+use super::events::EventMaps;
 use super::family::{Both, MapFamily};
 use super::object::{LoadError, Object};
 use super::routes::{Routes, WriteError, is_absent};
@@ -77,6 +80,13 @@ impl<F: MapFamily> FamilyTables<F> {
         }
     }
 
+    /// Whether so few rows are left that the table should grow: a sixteenth, which
+    /// is several steps of the programmer.
+    pub fn is_crowded(&self) -> bool {
+        let (used, rows) = self.rows();
+        rows - used < rows / 16
+    }
+
     /// Rows of the route table: in use, and all; none with another engine than
     /// `multibit`.
     pub fn rows(&self) -> (u32, u32) {
@@ -99,11 +109,16 @@ pub struct Tables {
     tx_ports_frags: DevMap<MapData>,
     own_filter: Array<MapData, OwnFilter>,
     punt_limit: Array<MapData, PuntLimit>,
-    _punt_state: PerCpuArray<MapData, PuntState>,
     /// How many own addresses share each filter bit: a bit goes when its last
     /// address does.
     own_bits: Vec<u16>,
     filter: OwnFilter,
+    /// Counts since the daemon started: 0 for the maps that it started with.
+    generation: u32,
+    /// What earlier generations have counted, by port number.
+    earlier: BTreeMap<u32, CounterRow>,
+    /// Likewise by next-hop id, for routes that are counted by themselves.
+    earlier_routes: BTreeMap<u32, Counter>,
 }
 
 impl Tables {
@@ -138,15 +153,47 @@ impl Tables {
             tx_ports_frags: take!(object, map::TX_PORTS_FRAGS),
             own_filter: take!(object, map::OWN_FILTER),
             punt_limit: take!(object, map::PUNT_LIMIT),
-            _punt_state: take!(object, map::PUNT_STATE),
             own_bits: vec![0; 1 << 16],
             filter: OwnFilter::default(),
+            generation: 0,
+            earlier: BTreeMap::new(),
+            earlier_routes: BTreeMap::new(),
         })
     }
 
-    /// Takes the event ring out of a loaded object.
-    pub fn events(object: &mut Object) -> Result<RingBuf<MapData>, LoadError> {
-        Ok(take!(object, map::EVENTS))
+    /// Which generation of maps this is.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// These maps take the place of others.
+    pub fn succeed(&mut self, before: &Tables) {
+        self.generation = before.generation + 1;
+    }
+
+    /// Takes over what the maps before have counted, once no program writes them;
+    /// of routes those with these ids.
+    pub fn inherit_counters(&mut self, before: &Tables, ids: &[u32]) {
+        for &id in ids {
+            if let Ok(counter) = before.route_counter(id) {
+                let sum = self.earlier_routes.entry(id).or_default();
+                sum.packets += counter.packets;
+                sum.bytes += counter.bytes;
+            }
+        }
+        for number in 0..MAX_PORTS {
+            if let Ok(row) = before.counters(number) {
+                add(self.earlier.entry(number).or_default(), &row);
+            }
+        }
+    }
+
+    /// Takes the maps with events out of a loaded object.
+    pub fn events(object: &mut Object) -> Result<EventMaps, LoadError> {
+        Ok(EventMaps {
+            ring: take!(object, map::EVENTS),
+            state: take!(object, map::PUNT_STATE),
+        })
     }
 
     /// The maps of one family.
@@ -183,7 +230,7 @@ impl Tables {
 
     /// What a route that is counted by itself has counted, all CPUs together.
     pub fn route_counter(&self, id: u32) -> Result<Counter, MapError> {
-        let mut total = Counter::default();
+        let mut total = self.earlier_routes.get(&id).copied().unwrap_or_default();
         let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
         for counter in self.route_counters.get(&index, 0)?.iter() {
             total.packets += counter.packets;
@@ -194,6 +241,7 @@ impl Tables {
 
     /// Starts a counted id at zero: it may have been another route's.
     pub fn clear_route_counter(&mut self, id: u32) -> Result<(), MapError> {
+        self.earlier_routes.remove(&id);
         let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
         let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
         let zero = PerCpuValues::try_from(vec![Counter::default(); cpus])?;
@@ -274,12 +322,9 @@ impl Tables {
 
     /// The counters of a port, all CPUs together; number 0: unknown ports.
     pub fn counters(&self, number: u32) -> Result<CounterRow, MapError> {
-        let mut total = CounterRow::default();
+        let mut total = self.earlier.get(&number).copied().unwrap_or_default();
         for row in self.counters.get(&number, 0)?.iter() {
-            for (sum, counter) in total.reasons.iter_mut().zip(&row.reasons) {
-                sum.packets += counter.packets;
-                sum.bytes += counter.bytes;
-            }
+            add(&mut total, row);
         }
         Ok(total)
     }
@@ -301,6 +346,7 @@ impl Tables {
 
     /// Starts a port's counters at zero: its number may have been another's.
     pub fn clear_counters(&mut self, number: u32) -> Result<(), MapError> {
+        self.earlier.remove(&number);
         let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
         let zero = PerCpuValues::try_from(vec![CounterRow::default(); cpus])?;
         self.counters.set(number, zero, 0)
@@ -326,6 +372,14 @@ fn punt_limit(rate: u32) -> PuntLimit {
             cost_ns: 1_000_000_000 / u64::from(rate),
             burst_ns: 100_000_000,
         },
+    }
+}
+
+/// Adds every counter of a row to another.
+pub fn add(total: &mut CounterRow, row: &CounterRow) {
+    for (sum, counter) in total.reasons.iter_mut().zip(&row.reasons) {
+        sum.packets += counter.packets;
+        sum.bytes += counter.bytes;
     }
 }
 

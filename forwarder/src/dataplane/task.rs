@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aya::maps::{MapData, RingBuf};
 use forwarder_core::config::Config;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{DataplaneEvent, NeighbourEvent};
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::attach::AttachError;
+use super::events::EventMaps;
 use super::features::Features;
 use super::feedback::{Feedback, Verdict};
 use super::grace::Grace;
@@ -36,6 +36,9 @@ const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// A gateway that does not answer is asked for again after this.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(3);
+
+/// Larger route tables that the kernel refused are asked for again after this.
+const GROW_AGAIN: Duration = Duration::from_secs(60);
 
 /// Time that removing our routes may take at the end.
 const WITHDRAW_DEADLINE: Duration = Duration::from_secs(20);
@@ -60,10 +63,10 @@ pub struct Inputs {
     pub rib6: RibHandle<Ipv6>,
     /// From the API.
     pub queries: mpsc::Receiver<Query>,
+    /// To the task that reads the programs' events: maps in place of others.
+    pub event_maps: mpsc::UnboundedSender<EventMaps>,
     /// To the neighbour keeper.
     pub keeper: mpsc::Sender<keeper::Request>,
-    /// Miss and resolve events of the program.
-    pub ring: RingBuf<MapData>,
 }
 
 /// Takes in what the route database has new.
@@ -95,6 +98,7 @@ pub struct DataplaneTask {
     full: bool,
     next_usage: Instant,
     next_resolve: Instant,
+    next_growth: Instant,
 }
 
 impl DataplaneTask {
@@ -125,6 +129,7 @@ impl DataplaneTask {
             full: false,
             next_usage: Instant::ZERO,
             next_resolve: Instant::ZERO,
+            next_growth: Instant::ZERO,
         };
         (task, receiver)
     }
@@ -141,14 +146,20 @@ impl DataplaneTask {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let (busy4, busy6) = (self.programmer4.has_work(), self.programmer6.has_work());
+            let may_work = !self.plane.wants_to_grow();
+            let busy4 = may_work && self.programmer4.has_work();
+            let busy6 = may_work && self.programmer6.has_work();
             tokio::select! {
                 () = cancel.cancelled() => break,
                 Some(events) = self.inputs.events.recv() => self.dataplane_events(events),
                 Ok(()) = self.inputs.interfaces.changed() => self.interfaces_changed(),
                 result = self.features.changed() => self.features_changed(result),
-                Some(ours) = self.inputs.ours4.recv() => self.programmer4.ours(ours),
-                Some(ours) = self.inputs.ours6.recv() => self.programmer6.ours(ours),
+                Some(ours) = self.inputs.ours4.recv() => {
+                    self.programmer4.ours(&mut self.plane, ours);
+                }
+                Some(ours) = self.inputs.ours6.recv() => {
+                    self.programmer6.ours(&mut self.plane, ours);
+                }
                 Ok(()) = self.inputs.ready4.changed() => self.kernel_known(),
                 Ok(()) = self.inputs.ready6.changed() => self.kernel_known(),
                 Ok(()) = self.inputs.rib4.generation.changed() => {
@@ -251,15 +262,48 @@ impl DataplaneTask {
                 info!("forwarding");
             }
         }
-        if self.plane.is_full() != self.full {
-            self.full = self.plane.is_full();
-            self.plane.reconcile(&self.features);
-        }
+        // Handed up first: what found no room must not go by a shorter prefix
+        // while a larger table is filled.
+        self.hand_up_while_full();
+        self.grow_if_crowded(now);
+        self.hand_up_while_full();
         self.resolve_gateways(now);
         self.rest_freed();
         let reached = [self.programmer4.reached(), self.programmer6.reached()];
         self.reached
             .send_if_modified(|current| std::mem::replace(current, reached) != reached);
+    }
+
+    fn hand_up_while_full(&mut self) {
+        if self.plane.is_full() != self.full {
+            self.full = self.plane.is_full();
+            self.plane.reconcile(&self.features);
+        }
+    }
+
+    /// Before the table is full, so that no prefix has to wait for room.
+    fn grow_if_crowded(&mut self, now: Instant) {
+        if now < self.next_growth {
+            return;
+        }
+        let Some(lookup) = self.plane.next_lookup() else {
+            return;
+        };
+        match self.plane.grow(lookup, &self.features) {
+            Ok(maps) => {
+                // It ends only when the daemon does.
+                let _ = self.inputs.event_maps.send(maps);
+                self.plane.growth_refused = None;
+            }
+            Err(error) => {
+                self.next_growth = now + GROW_AGAIN;
+                let error = error.to_string();
+                if self.plane.growth_refused.as_ref() != Some(&error) {
+                    warn!("the route tables could not be made larger: {error}");
+                }
+                self.plane.growth_refused = Some(error);
+            }
+        }
     }
 
     /// Gateways without a neighbour entry are asked for ahead of traffic.
@@ -289,6 +333,10 @@ impl DataplaneTask {
     fn grace_ended(&mut self) {
         if let Some(resting) = self.resting.take() {
             self.plane.release(resting);
+            // A port's number may be among it that another waits for.
+            if self.plane.ports.without_room() > 0 {
+                self.plane.reconcile(&self.features);
+            }
         }
     }
 
@@ -296,18 +344,11 @@ impl DataplaneTask {
         let now = clock::now();
         self.programmer4.tick();
         self.programmer6.tick();
-        self.drain_ring();
         self.judge_ports(now);
         if now >= self.next_usage {
             self.next_usage = now + USAGE_PERIOD;
             self.scan_usage(now);
         }
-    }
-
-    /// Events only say that something is worth looking at; the kernel resolves
-    /// and answers by itself. They are taken out so that the ring has room.
-    fn drain_ring(&mut self) {
-        while self.inputs.ring.next().is_some() {}
     }
 
     fn judge_ports(&mut self, now: Instant) {
@@ -319,7 +360,7 @@ impl DataplaneTask {
             .collect();
         let mut changed = false;
         for (ifindex, number) in ports {
-            let Ok(row) = self.plane.tables.counters(number) else {
+            let Ok(row) = self.plane.counters(number) else {
                 continue;
             };
             let Some(verdict) = self.feedback.sample(now, ifindex, &row) else {

@@ -7,6 +7,7 @@
 //! * [`KernelWriter`]: puts our routes into the main table
 //! * [`Neighbours`]: has neighbours resolved and kept
 //! * [`ExporterLock`]: one exporter a network namespace
+//! * [`Survey`]: all of it at one moment, for `doctor`
 //! * [`enable_forwarding`]: the one sysctl that may be set
 //!
 //! Everything belongs to the network namespace of the thread that opens it.
@@ -25,6 +26,7 @@ mod neighbours;
 mod request;
 mod requests;
 mod socket;
+mod survey;
 mod sysctl;
 #[cfg(test)]
 mod testing;
@@ -41,4 +43,5 @@ pub use monitor::{
 pub use neighbours::{Managed, Neighbours};
 pub use request::RequestError;
 pub use socket::OpenError;
+pub use survey::{LinkExtras, NeighbourTable, Survey};
 pub use sysctl::{SysctlError, enable_forwarding};

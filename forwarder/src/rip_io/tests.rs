@@ -10,7 +10,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces};
+use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces, ReversePath};
 use forwarder_core::net::{Ifindex, Ipv4};
 use forwarder_core::rip::{
     Clear, InterfaceConfig, Metric, Redistribute, Reject, RouteChange, Timers,
@@ -139,6 +139,7 @@ fn interface(name: &str, local: &str) -> Interface {
         forwarding4: true,
         forwarding6: false,
         send_redirects: true,
+        rp_filter: ReversePath::Off,
         addresses: vec![InterfaceAddress {
             local: local.parse().unwrap(),
             peer: None,

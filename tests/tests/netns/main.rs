@@ -5,15 +5,24 @@ mod accounts;
 mod bad_input;
 mod bench;
 mod configured;
+mod counted;
+mod differential;
+mod doctor;
+mod ecmp;
+mod events;
 mod flood;
 mod foreign_routes;
 mod forwarding;
+mod growth;
 mod invariant;
 mod ipv6;
 mod lab_itself;
 mod latency;
 mod lifecycle;
+mod live;
 mod losses;
+mod ports;
+mod reverse_path;
 mod traffic;
 
 /// Attached by the driver, as the labs' links are made for.

@@ -1,26 +1,15 @@
 //! The engines against one another, and what only one of them has.
 
+use forwarder_tests::numbers::Numbers;
+
 use super::*;
 
-/// Numbers that are the same in each run (Knuth's MMIX generator).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 32) as u32
-    }
-
-    /// Prefixes under 10.0.0.0/14, so that they nest, and a few short ones.
-    fn prefix(&mut self) -> Ipv4Net {
-        let length = 8 + self.next() % 25;
-        let address = 0x0a00_0000 | self.next() & 0x0003_ffff;
-        let prefix = Ipv4Net::new(address.into(), length as u8);
-        prefix.expect("length").trunc()
-    }
+/// Prefixes under 10.0.0.0/14, so that they nest, and a few short ones.
+fn prefix(numbers: &mut Numbers) -> Ipv4Net {
+    let length = 8 + numbers.below(25);
+    let address = 0x0a00_0000 | numbers.draw() & 0x0003_ffff;
+    let prefix = Ipv4Net::new(address.into(), length as u8);
+    prefix.expect("length").trunc()
 }
 
 /// One table in both engines: what each says of an address is the frame that
@@ -72,15 +61,15 @@ impl Pair {
             }
         }
         for _ in 0..1000 {
-            self.agrees_on(0x0a00_0000 | numbers.next() & 0x0003_ffff);
+            self.agrees_on(0x0a00_0000 | numbers.draw() & 0x0003_ffff);
         }
     }
 }
 
 #[test]
 fn both_engines_find_the_same_next_hop() {
-    let (mut pair, mut numbers) = (Pair::new(), Numbers(4));
-    let prefixes: Vec<_> = (0..300).map(|_| numbers.prefix()).collect();
+    let (mut pair, mut numbers) = (Pair::new(), Numbers::new(4));
+    let prefixes: Vec<_> = (0..300).map(|_| prefix(&mut numbers)).collect();
     for (slot, prefix) in (100..).zip(&prefixes) {
         for bench in &mut pair.0 {
             bench

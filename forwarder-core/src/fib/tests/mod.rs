@@ -12,6 +12,7 @@ use crate::net::{Ifindex, Ipv4};
 use crate::route::{Distance, Nexthop, Source};
 use model::Maps;
 
+mod counted;
 mod hosts;
 mod limits;
 mod model;
@@ -105,11 +106,22 @@ impl Bench {
 
     fn call(&mut self, change: impl FnOnce(&mut Fib, &mut Vec<FibOp>)) -> &[FibOp] {
         self.ops.clear();
+        let before = self.targets();
         change(&mut self.fib, &mut self.ops);
+        let after = self.targets();
+        let kept = before.intersection(&after).map(|(id, _)| *id);
+        self.maps.keep(kept.collect());
         for op in &self.ops {
             self.maps.execute(op.clone());
         }
         &self.ops
+    }
+
+    fn targets(&self) -> BTreeSet<(u32, Target)> {
+        let nexthops = self.fib.nexthops();
+        nexthops
+            .filter_map(|nexthop| Some((nexthop.id?, nexthop.target)))
+            .collect()
     }
 
     fn main(&mut self, prefix: &str, route: &Route<Ipv4>) -> &[FibOp] {
@@ -123,6 +135,11 @@ impl Bench {
     fn local(&mut self, prefix: &str, kind: Option<RouteType>) -> &[FibOp] {
         let route = kind.map(|kind| route(kind, &[]));
         self.call(|fib, out| fib.set_route(TableId::LOCAL, net(prefix), route.as_ref(), out))
+    }
+
+    fn count(&mut self, prefixes: &[&str]) -> &[FibOp] {
+        let wanted = prefixes.iter().map(|prefix| net(prefix)).collect();
+        self.call(|fib, out| fib.set_counted(&wanted, out))
     }
 
     fn neighbour(&mut self, ifindex: Ifindex, address: &str, mac: Option<[u8; 6]>) -> &[FibOp] {

@@ -11,6 +11,7 @@ pub(super) struct State {
     pub(super) routes: BTreeMap<(Ipv4Net, TableId), Route<Ipv4>>,
     pub(super) neighbours: BTreeMap<(Ifindex, Ipv4Addr), [u8; 6]>,
     pub(super) ports: BTreeMap<Ifindex, PortState>,
+    pub(super) counted: BTreeSet<Ipv4Net>,
 }
 
 /// What a packet should meet. Slots are the FIB's own business.
@@ -54,11 +55,11 @@ impl State {
             [169, 254, ..] => return Expected::Up(Reason::LinkLocal),
             _ => {}
         }
-        let Some(route) = self.longest_match(address) else {
+        let Some((prefix, route)) = self.longest_match(address) else {
             return Expected::NoRoute;
         };
         match route.kind {
-            RouteType::Unicast => self.unicast(address, route),
+            RouteType::Unicast => self.unicast(address, prefix, route),
             RouteType::Local | RouteType::Anycast => Expected::Up(Reason::ForUs),
             RouteType::Broadcast | RouteType::Multicast => Expected::Up(Reason::NotUnicast),
             RouteType::Blackhole => Expected::Drop(Reason::Blackhole),
@@ -67,26 +68,29 @@ impl State {
         }
     }
 
-    fn longest_match(&self, address: Ipv4Addr) -> Option<&Route<Ipv4>> {
+    fn longest_match(&self, address: Ipv4Addr) -> Option<(Ipv4Net, &Route<Ipv4>)> {
         // TableId::LOCAL is above TableId::MAIN: the last of the longest.
         let matches = self
             .routes
             .iter()
             .filter(|((prefix, _), _)| prefix.contains(&address));
-        let (_, route) = matches.max_by_key(|((p, table), _)| (p.prefix_len(), *table))?;
-        Some(route)
+        let ((prefix, _), route) =
+            matches.max_by_key(|((p, table), _)| (p.prefix_len(), *table))?;
+        Some((*prefix, route))
     }
 
-    fn unicast(&self, address: Ipv4Addr, route: &Route<Ipv4>) -> Expected {
+    fn unicast(&self, address: Ipv4Addr, prefix: Ipv4Net, route: &Route<Ipv4>) -> Expected {
+        // To a single host on a link, it is its own neighbour.
+        let peer = (prefix.prefix_len() == 32).then_some(address);
         let distinct: BTreeSet<_> = route
             .nexthops
             .iter()
-            .map(|hop| (hop.ifindex, hop.gateway))
+            .map(|hop| (hop.ifindex, hop.gateway.or(peer)))
             .collect();
+        if route.nexthops.len() > 1 && distinct.iter().any(|(_, gateway)| gateway.is_none()) {
+            return Expected::Up(Reason::Multipath);
+        }
         if distinct.len() > 1 {
-            if route.nexthops.iter().any(|hop| hop.gateway.is_none()) {
-                return Expected::Up(Reason::Multipath);
-            }
             let ways = route.nexthops.iter();
             return Expected::balance(ways.map(|hop| self.way(address, route, hop)).collect());
         }

@@ -46,7 +46,10 @@ pub trait RowStore {
 
 /// No row is free for the prefix. The table is as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("the route table's {rows} rows are all in use; raise `{setting}` and restart")]
+#[error(
+    "the route table's {rows} rows are all in use; everything goes up until it is larger \
+     (`{setting}` is its size at the start)"
+)]
 pub struct Full {
     /// How many there are.
     pub rows: u32,

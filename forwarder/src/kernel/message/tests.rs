@@ -263,13 +263,20 @@ fn addresses_are_read() {
 }
 
 #[test]
-fn forwarding_is_read_for_interfaces_only() {
+fn forwarding_is_read_for_interfaces_and_rp_filter_also_for_all() {
     let conf = Netconf {
         ifindex: V0,
         forwarding: Some(false),
+        rp_filter: Some(0),
     };
     assert_eq!(read(libc::RTM_NEWNETCONF, NETCONF), Message::Netconf(conf));
-    assert_eq!(read(libc::RTM_NEWNETCONF, NETCONF_ALL), Message::Ignored);
+    let all = read(libc::RTM_NEWNETCONF, NETCONF_ALL);
+    assert_eq!(all, Message::RpFilterAll(0));
+    let default = NETCONF_ALL.replace("ffffffff", "feffffff");
+    let default = read(libc::RTM_NEWNETCONF, &default);
+    assert_eq!(default, Message::RpFilterDefault);
+    let forwarding = &NETCONF_ALL[..NETCONF_ALL.len() - 16];
+    assert_eq!(read(libc::RTM_NEWNETCONF, forwarding), Message::Ignored);
 }
 
 fn link(address_family: libc::c_int) -> Vec<u8> {
