@@ -20,6 +20,8 @@ pub const PORT_SLOTS: u32 = 4096;
 /// first [`Reason::ROW`] are the reasons' own, for both families; IPv4 has the
 /// ids up to [`FIRST_ID6`], IPv6 those from there to [`FIRST_COUNTED`].
 pub const MAX_NEXTHOPS: u32 = 1 << 18;
+/// First id of IPv4.
+pub const FIRST_ID4: u32 = Reason::ROW as u32;
 /// First id of IPv6.
 pub const FIRST_ID6: u32 = 1 << 17;
 /// Routes that are counted each by itself, over both families: the first half
@@ -398,6 +400,10 @@ pub mod engine {
     pub const MULTIBIT: u32 = 1;
     /// The kernel's own tables, by `bpf_fib_lookup`.
     pub const KERNEL: u32 = 2;
+    /// None: every destination has one next-hop id, IPv4's is
+    /// [`super::FIRST_ID4`] and IPv6's [`super::FIRST_ID6`]. No router's, but
+    /// `forwarder bench` measures by it what the lookup costs.
+    pub const CONSTANT: u32 = 3;
 }
 
 /// Names of the constants that are set at load, as in the object file.

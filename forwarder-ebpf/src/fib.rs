@@ -7,8 +7,8 @@ use core::hint::black_box;
 
 use aya_ebpf::maps::lpm_trie::Key;
 use forwarder_common::abi::{
-    Adjacency, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS, NexthopKind, OWN_FILTER_WORDS,
-    PORT_SLOTS, Port, engine, nexthop_word, own_fold, own_hash,
+    Adjacency, FIRST_COUNTED, FIRST_ID4, FIRST_ID6, GROUP_BUCKETS, GROUP_LINKS, NexthopKind,
+    OWN_FILTER_WORDS, PORT_SLOTS, Port, engine, nexthop_word, own_fold, own_hash,
 };
 use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::Reason;
@@ -85,11 +85,11 @@ pub fn lookup4(address_be: u32) -> Found {
 
 #[inline(always)]
 fn id4(address_be: u32) -> Option<u32> {
-    if engine() == engine::KERNEL {
-        return None;
-    }
-    if engine() != engine::MULTIBIT {
-        return maps::ROUTES4.get(Key::new(32, address_be)).copied();
+    match engine() {
+        engine::MULTIBIT => {}
+        engine::LPM_TRIE => return maps::ROUTES4.get(Key::new(32, address_be)).copied(),
+        engine::CONSTANT => return Some(FIRST_ID4),
+        _ => return None,
     }
     // SAFETY: as in `engine`.
     let words = unsafe { core::ptr::read_volatile(&raw const WORDS4) };
@@ -105,11 +105,11 @@ pub fn lookup6(address_be: &[u32; 4]) -> Found {
 
 #[inline(always)]
 fn id6(address_be: &[u32; 4]) -> Option<u32> {
-    if engine() == engine::KERNEL {
-        return None;
-    }
-    if engine() != engine::MULTIBIT {
-        return maps::ROUTES6.get(Key::new(128, *address_be)).copied();
+    match engine() {
+        engine::MULTIBIT => {}
+        engine::LPM_TRIE => return maps::ROUTES6.get(Key::new(128, *address_be)).copied(),
+        engine::CONSTANT => return Some(FIRST_ID6),
+        _ => return None,
     }
     // SAFETY: as in `engine`.
     let words = unsafe { core::ptr::read_volatile(&raw const WORDS6) };

@@ -25,7 +25,7 @@ impl Pass {
     }
 }
 
-/// A port that sends all IPv4 out of another one, without a lookup: the limit
+/// A port that sends all IP out of another one, without a lookup: the limit
 /// for any forwarder between the two.
 ///
 /// Dropping it detaches the program.

@@ -1,9 +1,9 @@
 //! The packet generator: `generate` under `BPF_PROG_TEST_RUN` live frames.
 
-use std::thread;
 use std::time::Duration;
+use std::{iter, thread};
 
-use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
+use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions};
 use forwarder_common::bench as abi;
@@ -11,7 +11,7 @@ use forwarder_common::bench as abi;
 use super::attach::{load, set_egress};
 use super::pace::Pace;
 use super::sink::cpus;
-use super::{BenchError, Count, Flow, OBJECT, Sink};
+use super::{BenchError, Count, Flow, FrameAddress, OBJECT, Sink};
 
 /// Frames a batch: large enough to spread the cost of waking each port on the
 /// way (measured: 64 costs 4 % more), small enough for a veth ring of 256.
@@ -25,6 +25,7 @@ const POLL: Duration = Duration::from_micros(20);
 #[derive(Debug)]
 pub struct Generator {
     ebpf: Ebpf,
+    program: &'static str,
     config: abi::Generator,
     /// What the kernel fills a fresh page with; the program writes the headers.
     frame: Vec<u8>,
@@ -64,22 +65,33 @@ impl Generator {
     /// Prepares to send `flow` out of an interface of the calling thread's
     /// network namespace. The far end of a veth interface must run an XDP
     /// program or have GRO on, else the kernel drops every frame.
-    pub fn new(interface: &str, flow: &Flow) -> Result<Self, BenchError> {
+    pub fn new<A: FrameAddress>(interface: &str, flow: &Flow<A>) -> Result<Self, BenchError> {
+        Self::tagged(interface, flow, &[])
+    }
+
+    /// Likewise; `tags` says of each destination what a frame to it shall say
+    /// of its way ([`abi::tag`]). Nothing, where it is shorter.
+    pub fn tagged<A: FrameAddress>(
+        interface: &str,
+        flow: &Flow<A>,
+        tags: &[u16],
+    ) -> Result<Self, BenchError> {
         let mut config = flow.template()?;
         config.cpus = cpus()?;
         let mut ebpf = EbpfLoader::new()
-            .map_max_entries(abi::map::DESTINATIONS, config.destinations)
+            .map_max_entries(A::MAP, config.destinations)
             .load(OBJECT)?;
-        with_map(&mut ebpf, abi::map::DESTINATIONS, |map| {
-            let mut map = Array::<_, u32>::try_from(map)?;
+        with_map(&mut ebpf, A::MAP, |map| {
+            let tags = tags.iter().copied().chain(iter::repeat(0));
             (0..)
-                .zip(flow.destination_words())
-                .try_for_each(|(i, word)| map.set(i, word, 0))
+                .zip(flow.destinations.iter().zip(tags))
+                .try_for_each(|(i, (address, tag))| address.store(map, i, tag))
         })?;
         set_egress(&mut ebpf, interface)?;
-        load(&mut ebpf, abi::program::GENERATE)?;
+        load(&mut ebpf, A::PROGRAM)?;
         let mut generator = Self {
             ebpf,
+            program: A::PROGRAM,
             config,
             frame: vec![0; flow.frame_len],
         };
@@ -195,7 +207,7 @@ impl Generator {
 
     /// The loaded program, for tests of what it writes.
     pub(super) fn program(&self) -> Result<&Xdp, BenchError> {
-        let name = abi::program::GENERATE;
+        let name = self.program;
         let program = self.ebpf.program(name).ok_or(BenchError::Missing(name))?;
         program
             .try_into()
@@ -214,7 +226,7 @@ impl Generator {
 fn with_map(
     ebpf: &mut Ebpf,
     name: &'static str,
-    write: impl FnOnce(&mut aya::maps::Map) -> Result<(), MapError>,
+    write: impl FnOnce(&mut Map) -> Result<(), MapError>,
 ) -> Result<(), BenchError> {
     let map = ebpf.map_mut(name).ok_or(BenchError::Missing(name))?;
     write(map).map_err(|source| BenchError::Map { name, source })

@@ -5,6 +5,7 @@
 //! to stdout, everything else to stderr.
 
 pub mod args;
+mod bench;
 mod detach;
 mod doctor;
 mod logging;
@@ -53,6 +54,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
         Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
+        Command::Bench(command) => bench::run(command, arguments.json).await,
         // Its exit status is part of its answer.
         Command::Doctor(command) => {
             return doctor::run(&command, &paths, arguments.json).await;

@@ -100,6 +100,9 @@ pub enum Lookup {
     },
     /// [`Engine::Kernel`].
     Kernel,
+    /// The same next-hop id for every destination ([`engine::CONSTANT`]): what
+    /// `forwarder bench` compares the others with.
+    Constant,
 }
 
 impl Lookup {
@@ -121,6 +124,7 @@ impl Lookup {
             Lookup::Multibit { .. } => engine::MULTIBIT,
             Lookup::LpmTrie { .. } => engine::LPM_TRIE,
             Lookup::Kernel => engine::KERNEL,
+            Lookup::Constant => engine::CONSTANT,
         }
     }
 
@@ -128,7 +132,7 @@ impl Lookup {
     fn prefixes(self) -> u32 {
         match self {
             Lookup::LpmTrie { prefixes } => prefixes,
-            Lookup::Multibit { .. } | Lookup::Kernel => 1,
+            Lookup::Multibit { .. } | Lookup::Kernel | Lookup::Constant => 1,
         }
     }
 
@@ -139,6 +143,21 @@ impl Lookup {
         };
         let rows = if F::BITS == 32 { rows4 } else { rows6 };
         rows.max(ROOT_ROWS)
+    }
+
+    /// Words of them.
+    fn words<F: MapFamily>(self) -> u32 {
+        self.rows::<F>() * COLUMNS as u32
+    }
+
+    /// An object with maps of these sizes.
+    fn sized(self, object: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let bytes = |words: u32| words * size_of::<u32>() as u32;
+        let sizes = [
+            (map::ROWS4, bytes(self.words::<Ipv4>())),
+            (map::ROWS6, bytes(self.words::<Ipv6>())),
+        ];
+        sized(object, &sizes)
     }
 
     /// With twice the rows for the families that want more; `None` where they
@@ -196,19 +215,10 @@ impl Object {
     }
 
     fn load_programs(lookup: Lookup, seed: u32) -> Result<Object, LoadError> {
-        let engine = lookup.engine();
-        let (rows4, rows6) = (lookup.rows::<Ipv4>(), lookup.rows::<Ipv6>());
-        let (words4, words6) = (rows4 * COLUMNS as u32, rows6 * COLUMNS as u32);
-        let sizes = [(map::ROWS4, words4 * 4), (map::ROWS6, words6 * 4)];
-        let programs = sized(PROGRAMS, &sizes)?;
-        let mut ebpf = EbpfLoader::new()
-            .override_global(global::ENGINE, &engine, true)
+        let constants = Constants::of(lookup);
+        let mut ebpf = loader(lookup, &constants)
             .override_global(global::SEED, &seed, true)
-            .map_max_entries(map::ROUTES4, lookup.prefixes())
-            .map_max_entries(map::ROUTES6, lookup.prefixes())
-            .override_global(global::WORDS4, &words4, true)
-            .override_global(global::WORDS6, &words6, true)
-            .load(&programs)
+            .load(&lookup.sized(PROGRAMS)?)
             .map_err(object_error)?;
         #[cfg(feature = "ebpf-log")]
         super::log::start(&mut ebpf);
@@ -227,6 +237,26 @@ impl Object {
         };
         object.transmit_refused = object.load_tracepoints().err();
         Ok(object)
+    }
+
+    /// Another object with the maps of the routers' programs, of which nothing
+    /// is loaded yet. `prepare` has the loader first.
+    pub(crate) fn with_maps(
+        object: &[u8],
+        lookup: Lookup,
+        prepare: impl for<'a> FnOnce(&mut EbpfLoader<'a>),
+    ) -> Result<Object, LoadError> {
+        let constants = Constants::of(lookup);
+        let mut loader = loader(lookup, &constants);
+        prepare(&mut loader);
+        Ok(Object {
+            ebpf: loader.load(&lookup.sized(object)?).map_err(object_error)?,
+            lookup,
+            seed: 0,
+            watching: Vec::new(),
+            frags_refused: None,
+            transmit_refused: None,
+        })
     }
 
     /// What the object was loaded with.
@@ -251,7 +281,7 @@ impl Object {
     }
 
     /// Has the losses behind the redirect counted.
-    pub(super) fn watch_transmit(&mut self) {
+    pub(crate) fn watch_transmit(&mut self) {
         if self.transmit_refused.is_none() {
             self.transmit_refused = self.attach_tracepoints().err();
         }
@@ -261,7 +291,7 @@ impl Object {
     }
 
     /// No longer: two generations would both count what they share.
-    pub(super) fn unwatch_transmit(&mut self) {
+    pub(crate) fn unwatch_transmit(&mut self) {
         for (name, link) in std::mem::take(&mut self.watching) {
             let detached = self
                 .tracepoint(name)
@@ -330,6 +360,35 @@ impl Object {
             .map(|info| info.id())
             .map_err(|error| error.to_string())
     }
+}
+
+/// What the verifier is told of an engine.
+struct Constants {
+    engine: u32,
+    words4: u32,
+    words6: u32,
+}
+
+impl Constants {
+    fn of(lookup: Lookup) -> Constants {
+        Constants {
+            engine: lookup.engine(),
+            words4: lookup.words::<Ipv4>(),
+            words6: lookup.words::<Ipv6>(),
+        }
+    }
+}
+
+/// Sizes and constants for an engine.
+fn loader<'a>(lookup: Lookup, constants: &'a Constants) -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global(global::ENGINE, &constants.engine, true)
+        .override_global(global::WORDS4, &constants.words4, true)
+        .override_global(global::WORDS6, &constants.words6, true)
+        .map_max_entries(map::ROUTES4, lookup.prefixes())
+        .map_max_entries(map::ROUTES6, lookup.prefixes());
+    loader
 }
 
 fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod bad_input;
+mod bench;
 mod configured;
 mod counted;
 mod differential;
