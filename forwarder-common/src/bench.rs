@@ -230,12 +230,20 @@ pub mod map {
     pub const WATCHED: &str = "WATCHED";
     /// ARRAY, one [`super::Relay`].
     pub const RELAY: &str = "RELAY";
+    /// PROG_ARRAY, entry 0: what receives the frames that are not sent.
+    pub const RECEIVER: &str = "RECEIVER";
     /// DEVMAP, entry 0: the interface that frames leave by.
     pub const OUT: &str = "OUT";
     /// ARRAY, one [`super::Sink`].
     pub const SINK: &str = "SINK";
     /// ARRAY of [`super::MAX_CPUS`] [`super::Counts`].
     pub const COUNTS: &str = "COUNTS";
+}
+
+/// Names of the constants that are set at load, as in the object file.
+pub mod global {
+    /// Not 0: frames are received by a port instead of sent.
+    pub const RECEIVED: &str = "RECEIVED";
 }
 
 /// Names of the programs, as in the object file.

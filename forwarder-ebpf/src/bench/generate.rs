@@ -4,11 +4,11 @@
 //! does not restore what routers and receivers have written into them, so
 //! every header is written anew for every frame (`net/bpf/test_run.c`).
 
-use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_REDIRECT};
+use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use aya_ebpf::btf_maps;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::{btf_map, map, xdp};
-use aya_ebpf::maps::{Array, DevMap};
+use aya_ebpf::maps::{Array, DevMap, ProgramArray};
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::bench::{
     Destination, Destination6, GENERATED as BYTES, GENERATED6 as BYTES6, Generated, Generator,
@@ -32,12 +32,21 @@ static GENERATED: Array<Generated> = Array::with_max_entries(1, 0);
 static WATCHED: btf_maps::ArrayOfMaps<Rows, 1> = btf_maps::ArrayOfMaps::new();
 #[map]
 pub(crate) static OUT: DevMap = DevMap::with_max_entries(1, 0);
+/// What receives the frames, where they are not sent; nothing = the kernel.
+#[map]
+static RECEIVER: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Writes one IPv4 frame and sends it out of the interface in [`OUT`], or gives
-/// the page back unsent while the window is full.
-#[xdp]
+/// Set at load: frames are not sent, but received by the port that the run's
+/// context names.
+#[unsafe(no_mangle)]
+static RECEIVED: u32 = 0;
+
+/// Writes one IPv4 frame and sends it out of the interface in [`OUT`], or has it
+/// received; or gives the page back unused while the window is full. A program
+/// for multi-buffer frames, like the one that it may go on with.
+#[xdp(frags)]
 pub(crate) fn generate(ctx: XdpContext) -> u32 {
-    next_frame(|config, state| {
+    next_frame(&ctx, |config, state| {
         let destination = DESTINATIONS.get(state.next)?;
         write4(&ctx, config, destination, state.frames)
     })
@@ -45,9 +54,9 @@ pub(crate) fn generate(ctx: XdpContext) -> u32 {
 }
 
 /// Likewise, an IPv6 frame.
-#[xdp]
+#[xdp(frags)]
 pub(crate) fn generate6(ctx: XdpContext) -> u32 {
-    next_frame(|config, state| {
+    next_frame(&ctx, |config, state| {
         let destination = DESTINATIONS6.get(state.next)?;
         write6(&ctx, config, destination, state.frames)
     })
@@ -55,7 +64,10 @@ pub(crate) fn generate6(ctx: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn next_frame(write: impl FnOnce(&Generator, &Generated) -> Option<()>) -> Option<u32> {
+fn next_frame(
+    ctx: &XdpContext,
+    write: impl FnOnce(&Generator, &Generated) -> Option<()>,
+) -> Option<u32> {
     let config = GENERATOR.get(0)?;
     let state = GENERATED.get_ptr_mut(0)?;
     // SAFETY: the map's value; one thread runs a generator, and runs do not nest.
@@ -67,6 +79,14 @@ fn next_frame(write: impl FnOnce(&Generator, &Generated) -> Option<()>) -> Optio
     count(config, state);
     let next = state.next + 1;
     state.next = if next < config.destinations { next } else { 0 };
+    // SAFETY: a constant; volatile because the loader sets another value than the
+    // one that LLVM sees.
+    if unsafe { core::ptr::read_volatile(&raw const RECEIVED) } != 0 {
+        // SAFETY: the context is the one this program was called with. Returns
+        // only where there is no such program.
+        unsafe { RECEIVER.tail_call(ctx, 0) };
+        return Some(XDP_PASS);
+    }
     let verdict = OUT.redirect(0, 0).unwrap_or(XDP_ABORTED);
     if verdict != XDP_REDIRECT {
         state.refused += 1;

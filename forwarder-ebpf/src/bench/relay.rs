@@ -23,8 +23,9 @@ const TTL: usize = IP + 8;
 #[map]
 static RELAY: Array<Relay> = Array::with_max_entries(1, 0);
 
-/// Sends IP out of the interface in [`OUT`], hands all else up.
-#[xdp]
+/// Sends IP out of the interface in [`OUT`], hands all else up. For multi-buffer
+/// frames, like what it is compared with.
+#[xdp(frags)]
 pub(crate) fn relay(ctx: XdpContext) -> u32 {
     forward(&ctx).unwrap_or(XDP_PASS)
 }

@@ -1,10 +1,11 @@
 //! `forwarder bench forward`: what a packet costs, from one host to another
 //! through a router, by each of several ways to forward it.
 //!
-//! All ways get the same frames over links of the same kind (see [`super::router`]),
-//! and take turns, so that what else the machine does meets all alike. Time is
-//! the kernel's own for the run of the generator, which carries each frame
-//! through to the sink ([`super::Generator::run_to`]). The sink checks every
+//! All ways get the same frames, as if received by a port, and send them over a
+//! link of the same kind (see [`super::router`]); they take turns, so that what
+//! else the machine does meets all alike. The way to the port is left out: there
+//! a NIC would be. Time is the kernel's own for the run of the generator, which
+//! carries each frame through to the sink ([`super::Generator::run_to`]). The sink checks every
 //! frame: checksum, and that it came by the next hop that is right for its
 //! destination.
 
@@ -23,7 +24,7 @@ use super::samples::Summary;
 use super::setup::{Input, Setup};
 use super::table::Table;
 use super::traffic::Traffic;
-use super::{Flow, FrameAddress, Generator, Report, Sink, alone};
+use super::{Flow, FrameAddress, Generator, Receiver, Report, Sink, alone};
 use crate::dataplane::object::Lookup;
 
 /// discard (RFC 863).
@@ -274,13 +275,34 @@ impl<F: BenchFamily> Lab<'_, F> {
         if way == Way::Direct {
             let lines = "link add g type veth peer name s\nlink set g up\nlink set s up\n";
             self.hosts.ip(lines)?;
-            return self.hosts_of(way, ("g", "s"), hop_mac(0), None);
+            return self.hosts.enter(|| {
+                let flow = self.flow(self.hosts.mac("g")?, hop_mac(0));
+                Ok(Path {
+                    way,
+                    sink: Sink::attach_tagged("s", PORT, XdpMode::Driver)?,
+                    generator: Generator::tagged("g", &flow, &self.tags(way))?,
+                    samples: Vec::new(),
+                    router: None,
+                })
+            });
         }
         let router = Router::new::<F>(self.hosts, number, self.hops)?;
-        let forwarder = self.forwarder(way, &router).await?;
-        let (before, behind) = (router.before.clone(), router.behind.clone());
-        let mac = router.mac;
-        self.hosts_of(way, (&before, &behind), mac, Some((router, forwarder)))
+        let mut forwarder = self.forwarder(way, &router).await?;
+        let attach = || Ok(Sink::attach_tagged(&router.behind, PORT, XdpMode::Driver)?);
+        let sink = self.hosts.enter(attach)?;
+        let flow = self.flow(self.hosts.mac(&router.before)?, router.mac);
+        let receiver = Receiver {
+            ifindex: router.ingress(),
+            program: forwarder.program()?,
+        };
+        let generator = Generator::received(&receiver, &flow, &self.tags(way))?;
+        Ok(Path {
+            way,
+            sink,
+            generator,
+            samples: Vec::new(),
+            router: Some((router, forwarder)),
+        })
     }
 
     async fn forwarder(&self, way: Way, router: &Router) -> anyhow::Result<Forwarder<F>> {
@@ -307,34 +329,23 @@ impl<F: BenchFamily> Lab<'_, F> {
         Ok(Forwarder::Ours(Box::new(ours)))
     }
 
-    fn hosts_of(
-        &self,
-        way: Way,
-        (before, behind): (&str, &str),
-        first_hop: [u8; 6],
-        forwarder: Option<(Router, Forwarder<F>)>,
-    ) -> anyhow::Result<Path<F>> {
-        let flow = Flow {
-            source_mac: self.hosts.mac(before)?,
-            destination_mac: first_hop,
+    fn flow(&self, source_mac: [u8; 6], destination_mac: [u8; 6]) -> Flow<F::Addr> {
+        Flow {
+            source_mac,
+            destination_mac,
             source: F::sender(),
             destinations: self.traffic.addresses.clone(),
             source_port: PORT,
             destination_port: PORT,
             ttl: TTL,
             frame_len: F::Addr::MIN_FRAME,
-        };
+        }
+    }
+
+    /// What each frame says of the next hop that is right for it.
+    fn tags(&self, way: Way) -> Vec<u16> {
         let hop = |hop: &u8| if way.is_constant() { 0 } else { *hop };
-        let tags: Vec<u16> = self.traffic.hops.iter().map(hop).map(tag).collect();
-        self.hosts.enter(|| {
-            Ok(Path {
-                way,
-                sink: Sink::attach_tagged(behind, PORT, XdpMode::Driver)?,
-                generator: Generator::tagged(before, &flow, &tags)?,
-                samples: Vec::new(),
-                router: forwarder,
-            })
-        })
+        self.traffic.hops.iter().map(hop).map(tag).collect()
     }
 }
 
@@ -343,9 +354,16 @@ impl<F: BenchFamily> Path<F> {
     /// are on only while it is measured, whose part they are.
     fn run(&mut self, frames: u32, batch: u32) -> anyhow::Result<Report> {
         self.watch_transmit(true);
-        let report = self.generator.run_to(&self.sink, frames, batch);
+        let Path {
+            generator, sink, ..
+        } = self;
+        let mut run = || Ok(generator.run_to(sink, frames, batch)?);
+        let report = match &self.router {
+            Some((router, _)) => router.enter(run),
+            None => run(),
+        };
         self.watch_transmit(false);
-        Ok(report?)
+        report
     }
 
     fn watch_transmit(&mut self, on: bool) {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 use std::{iter, thread};
 
-use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError};
-use aya::programs::Xdp;
+use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError, ProgramArray};
+use aya::programs::{ProgramFd, Xdp};
 use aya::{Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions};
 use forwarder_common::bench as abi;
 
 use super::attach::{load, set_egress};
+use super::fib::context;
 use super::pace::Pace;
 use super::sink::cpus;
 use super::{BenchError, Count, Flow, FrameAddress, OBJECT, Sink};
@@ -29,6 +30,17 @@ pub struct Generator {
     config: abi::Generator,
     /// What the kernel fills a fresh page with; the program writes the headers.
     frame: Vec<u8>,
+    /// The port that receives the frames, where they are not sent.
+    ingress: Option<u32>,
+}
+
+/// A port that frames are received by.
+#[derive(Clone, Copy, Debug)]
+pub struct Receiver<'a> {
+    /// The port.
+    pub ifindex: u32,
+    /// The program that gets them there; `None` = they go up to the kernel.
+    pub program: Option<&'a ProgramFd>,
 }
 
 /// What one run did.
@@ -76,10 +88,39 @@ impl Generator {
         flow: &Flow<A>,
         tags: &[u16],
     ) -> Result<Self, BenchError> {
+        let mut generator = Self::build(flow, tags, false)?;
+        set_egress(&mut generator.ebpf, interface)?;
+        Ok(generator)
+    }
+
+    /// Prepares to have `flow` received by a port, as if it had come in by its
+    /// wire. [`Generator::run_to`] must be called in the port's network namespace.
+    pub fn received<A: FrameAddress>(
+        by: &Receiver<'_>,
+        flow: &Flow<A>,
+        tags: &[u16],
+    ) -> Result<Self, BenchError> {
+        let mut generator = Self::build(flow, tags, true)?;
+        generator.ingress = Some(by.ifindex);
+        if let Some(program) = by.program {
+            with_map(&mut generator.ebpf, abi::map::RECEIVER, |map| {
+                ProgramArray::try_from(map)?.set(0, program, 0)
+            })?;
+        }
+        Ok(generator)
+    }
+
+    fn build<A: FrameAddress>(
+        flow: &Flow<A>,
+        tags: &[u16],
+        received: bool,
+    ) -> Result<Self, BenchError> {
         let mut config = flow.template()?;
         config.cpus = cpus()?;
+        let received = u32::from(received);
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(A::MAP, config.destinations)
+            .override_global(abi::global::RECEIVED, &received, true)
             .load(OBJECT)?;
         with_map(&mut ebpf, A::MAP, |map| {
             let tags = tags.iter().copied().chain(iter::repeat(0));
@@ -87,13 +128,13 @@ impl Generator {
                 .zip(flow.destinations.iter().zip(tags))
                 .try_for_each(|(i, (address, tag))| address.store(map, i, tag))
         })?;
-        set_egress(&mut ebpf, interface)?;
         load(&mut ebpf, A::PROGRAM)?;
         let mut generator = Self {
             ebpf,
             program: A::PROGRAM,
             config,
             frame: vec![0; flow.frame_len],
+            ingress: None,
         };
         generator.configure()?;
         Ok(generator)
@@ -181,8 +222,12 @@ impl Generator {
 
     /// Runs the program `repeat` times; returns the kernel's time for it.
     fn test_run(&self, repeat: u32, batch: u32) -> Result<Duration, BenchError> {
+        let context = self
+            .ingress
+            .map(|ingress| context(self.frame.len() as u32, ingress));
         let options = TestRunOptions {
             data_in: Some(&self.frame),
+            ctx_in: context.as_deref(),
             repeat,
             attrs: TestRunAttrs::new().xdp_live_frames(batch),
             ..TestRunOptions::new()

@@ -43,7 +43,7 @@ pub mod traffic;
 pub use attach::{Pass, Relay};
 pub use error::BenchError;
 pub use flow::{Flow, FrameAddress, MIN_FRAME};
-pub use generator::{DEFAULT_BATCH, Generator, Report};
+pub use generator::{DEFAULT_BATCH, Generator, Receiver, Report};
 pub use sink::{Count, Sink};
 
 /// The object built by build.rs.

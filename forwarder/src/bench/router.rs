@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use aya::programs::XdpMode;
+use aya::programs::{ProgramFd, XdpMode};
 use forwarder_common::abi::{Port, Tags, program};
 use forwarder_core::config::Engine;
 use forwarder_core::fib::{FibOp, PortState};
@@ -73,6 +73,17 @@ pub enum Forwarder<F: BenchFamily> {
     Relay(Relay),
     /// The kernel; a program of two instructions on each port.
     Kernel([Pass; 2]),
+}
+
+impl<F: BenchFamily> Forwarder<F> {
+    /// The program that receives frames; `None` = the kernel does.
+    pub fn program(&mut self) -> anyhow::Result<Option<&ProgramFd>> {
+        match self {
+            Forwarder::Ours(ours) => Ok(Some(ours.object.xdp(PROGRAM)?.fd()?)),
+            Forwarder::Relay(relay) => Ok(Some(relay.program()?)),
+            Forwarder::Kernel(_) => Ok(None),
+        }
+    }
 }
 
 /// Our program with its maps.
