@@ -41,6 +41,9 @@ pub fn route<P: Packet>(
         let (reason, class) = (Reason::TtlExpired, PuntClass::Ttl);
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
+    if port.flags & (P::RP_STRICT | P::RP_LOOSE) != 0 && !is_right_source(ctx, packet, port) {
+        return verdict::dropped(row, Reason::ReversePath as u32, packet.frame_len());
+    }
     let egress = fib::port(adjacency.ifindex);
     let Some(egress) = egress.filter(|egress| egress.ifindex == adjacency.ifindex) else {
         let reason = Reason::EgressCannotRedirect as u32;
@@ -67,6 +70,22 @@ fn ask<P: Packet>(ctx: &XdpContext, packet: &P, ifindex: u32, way: &mut Adjacenc
     way.mtu = mtu.max(rewrite::MINIMUM_PAYLOAD);
     way.ifindex = params.ifindex;
     answer
+}
+
+/// The reverse-path check: whether there is a way back to the source (loose), and
+/// whether it is by this port (strict).
+#[inline(never)]
+fn is_right_source<P: Packet>(ctx: &XdpContext, packet: &P, port: &Port) -> bool {
+    let mut params = packet.question_back(port.ifindex);
+    // SAFETY: context and parameters are valid for the call.
+    let answer =
+        unsafe { bpf_fib_lookup(ctx.as_ptr(), &raw mut params, size_of::<Params>() as i32, 0) };
+    // Without a neighbour entry there is a way, too.
+    let there = matches!(
+        answer as u32,
+        BPF_FIB_LKUP_RET_SUCCESS | BPF_FIB_LKUP_RET_NO_NEIGH
+    );
+    there && (port.flags & P::RP_STRICT == 0 || params.ifindex == port.ifindex)
 }
 
 #[inline(always)]

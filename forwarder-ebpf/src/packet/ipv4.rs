@@ -198,6 +198,16 @@ impl<const LINK: usize> Packet for Ipv4Packet<LINK> {
     }
 
     #[inline(always)]
+    fn question_back(&self, ifindex: u32) -> bpf_fib_lookup {
+        let mut question = self.question(ifindex);
+        // Whatever the packet's length: it does not go that way.
+        question.__bindgen_anon_1.tot_len = 0;
+        question.__bindgen_anon_3.ipv4_src = self.destination_be();
+        question.__bindgen_anon_4.ipv4_dst = self.source_be();
+        question
+    }
+
+    #[inline(always)]
     fn addresses(&self) -> ([u32; 4], [u32; 4]) {
         (
             [self.source_be(), 0, 0, 0],

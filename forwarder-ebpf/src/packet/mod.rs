@@ -79,6 +79,9 @@ pub trait Packet: Sized {
     /// The question to the kernel's tables, as received by this interface.
     fn question(&self, ifindex: u32) -> bpf_fib_lookup;
 
+    /// The question for the way back to the source.
+    fn question_back(&self, ifindex: u32) -> bpf_fib_lookup;
+
     /// Source and destination as maps and events have them.
     fn addresses(&self) -> ([u32; 4], [u32; 4]);
 

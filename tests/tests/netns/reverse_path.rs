@@ -134,3 +134,24 @@ fn the_configuration_has_the_last_word_and_a_reload_changes_it() {
         wait_check(&router, "strict", "off")
     });
 }
+
+/// It has no table of its own to ask for the way back.
+#[test]
+fn the_engine_kernel_checks_the_way_back_too() {
+    lab::test("reverse-path-engine", |lab| {
+        let check = |value: &str| {
+            format!(
+                "{NATIVE}engine = \"kernel\"\n\
+                 [[dataplane.interface]]\nname = \"eth0\"\nreverse-path = \"{value}\"\n"
+            )
+        };
+        let (star, router) = start(lab, &check("strict"))?;
+        wait_check(&router, "strict", "strict")?;
+        ensure!(send(&star, &router, FORGED)? == (3, 0), "forged passes");
+        router.reload(&check("loose"))?;
+        wait_check(&router, "loose", "loose")?;
+        ensure!(send(&star, &router, FORGED)? == (0, 3), "loose is strict");
+        ensure!(send(&star, &router, NOWHERE)? == (3, 0), "no way back");
+        Ok(())
+    });
+}
