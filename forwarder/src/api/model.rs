@@ -409,9 +409,10 @@ shapes! {
         pub overflow: u64,
         /// Rows of the engine "multibit" that lookups go through; 0 with another.
         pub rows_used: u64,
-        /// All its rows, `ipv4-rows`; 0 with another engine.
+        /// All its rows: `ipv4-rows` at the start, more once it has grown; 0 with
+        /// another engine.
         pub rows: u64,
-        /// Memory of the maps.
+        /// Kernel memory that all maps are charged (`memlock`).
         pub bytes: u64,
         /// What IPv6 has for itself.
         pub ipv6: FamilyFib,

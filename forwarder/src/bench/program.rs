@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use aya::programs::{TestRun as _, TestRunOptions};
-use forwarder_common::trie::Row;
 use forwarder_core::config::Engine;
 use forwarder_core::fib::FibOp;
-use forwarder_core::net::{Ipv4, Ipv6, TableId};
+use forwarder_core::net::TableId;
 use forwarder_core::route::Candidate;
 use serde::Serialize;
 
@@ -29,6 +28,7 @@ use super::setup::{Input, Setup};
 use super::table::Table;
 use super::traffic::{Destinations, Traffic};
 use super::{Flow, FrameAddress, memory};
+use crate::dataplane::memlock;
 
 /// `XDP_REDIRECT`.
 const REDIRECT: u32 = 4;
@@ -137,7 +137,7 @@ pub fn run<F: BenchFamily>(
     let mut table = input.table::<F>()?;
     let hosts = Namespace::new()?;
     let router = Router::new::<F>(&hosts, 0, input.hops)?;
-    let maps_before = memory::maps()?;
+    let maps_before = memlock::of_this_process()?;
     let ours = router.ours::<F>(lookup_for(options.engine, &table), input.hops)?;
     let mut bench = Bench {
         candidates: router.candidates(input.hops),
@@ -153,7 +153,7 @@ pub fn run<F: BenchFamily>(
         let own_before = memory::own()?;
         let mut load = bench.load(&table);
         let memory = Memory {
-            maps: memory::maps()?.saturating_sub(maps_before) + bench.rows(),
+            maps: memlock::of_this_process()?.saturating_sub(maps_before),
             fib: memory::own()?.saturating_sub(own_before),
         };
         progress.step("checking every destination");
@@ -221,13 +221,6 @@ impl<F: BenchFamily> Bench<F> {
             write: start.elapsed().as_secs_f64(),
             checked: 0,
         }
-    }
-
-    /// Bytes of the rows, whose maps are mapped and not held open.
-    fn rows(&self) -> u64 {
-        let tables = &self.ours.tables;
-        let rows = tables.of::<Ipv4>().rows().1 + tables.of::<Ipv6>().rows().1;
-        u64::from(rows) * size_of::<Row>() as u64
     }
 
     /// Sends a packet to each of many destinations through the whole program.

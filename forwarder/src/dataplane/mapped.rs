@@ -17,10 +17,13 @@ use aya::maps::MapData;
 use forwarder_common::trie::{COLUMNS, NO_ROUTE, Rows};
 use forwarder_core::fib::trie::RowStore;
 
-/// The mapping, a number of words. It keeps the map alive by itself.
+/// The mapping, a number of words.
 pub struct MappedWords {
     words: NonNull<AtomicU32>,
     len: usize,
+    /// Held open, though the mapping keeps it alive: so that its memory is found
+    /// where the others' is (see [`super::memlock`]).
+    _map: MapData,
 }
 
 // SAFETY: the mapping belongs to the process, not to a thread, and the words
@@ -29,7 +32,7 @@ unsafe impl Send for MappedWords {}
 
 impl MappedWords {
     /// Maps the first `len` words of the map's value.
-    pub fn new(map: &MapData, len: usize) -> io::Result<MappedWords> {
+    pub fn new(map: MapData, len: usize) -> io::Result<MappedWords> {
         let fd = map.fd().as_fd().as_raw_fd();
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
         // SAFETY: asks for new memory; nothing of ours is touched. The kernel
@@ -39,7 +42,11 @@ impl MappedWords {
             return Err(io::Error::last_os_error());
         }
         let words = NonNull::new(start.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(MappedWords { words, len })
+        Ok(MappedWords {
+            words,
+            len,
+            _map: map,
+        })
     }
 
     fn get(&self, index: usize) -> Option<&AtomicU32> {
@@ -92,7 +99,7 @@ pub struct MappedRows(MappedWords);
 
 impl MappedRows {
     /// Maps `rows` rows, all that the map has.
-    pub fn new(map: &MapData, rows: u32) -> io::Result<MappedRows> {
+    pub fn new(map: MapData, rows: u32) -> io::Result<MappedRows> {
         MappedWords::new(map, rows as usize * COLUMNS).map(MappedRows)
     }
 }

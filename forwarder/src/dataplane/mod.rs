@@ -27,6 +27,7 @@ pub mod kernel_layout;
 #[cfg(feature = "ebpf-log")]
 mod log;
 pub mod mapped;
+pub mod memlock;
 pub mod object;
 pub mod plane;
 pub mod ports;

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::attach::Mode as AttachMode;
 use super::family::MapFamily;
+use super::memlock;
 use super::ports::PortStatus;
 use super::programmer::{ProgrammedFamily, Programmer};
 use super::task::DataplaneTask;
@@ -284,7 +285,7 @@ impl DataplaneTask {
             overflow: (v4.without_room() + v6.without_room()) as u64,
             rows_used: u64::from(rows_used),
             rows: u64::from(rows),
-            bytes: self.plane.tables.bytes(),
+            bytes: memlock::of_this_process().unwrap_or(0),
             ipv6: FamilyFib {
                 prefixes: (v6.prefixes - v6.host_routes) as u64,
                 host_routes: v6.host_routes as u64,

@@ -6,7 +6,6 @@
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{LpmTrie, Map, MapData, MapError};
-use forwarder_common::trie::Row;
 use forwarder_core::fib::trie::{Full, Trie};
 use thiserror::Error;
 
@@ -59,7 +58,7 @@ impl<F: MapFamily> Routes<F> {
                 };
                 let trie = Trie::new(rows);
                 let rows =
-                    MappedRows::new(&map, trie.rows()).map_err(|source| LoadError::Mapping {
+                    MappedRows::new(map, trie.rows()).map_err(|source| LoadError::Mapping {
                         name: F::ROWS,
                         source,
                     })?;
@@ -106,14 +105,6 @@ impl<F: MapFamily> Routes<F> {
         match self {
             Routes::LpmTrie(_) | Routes::None => None,
             Routes::Multibit(engine) => Some(&mut engine.trie),
-        }
-    }
-
-    /// Kernel memory that is taken whatever the number of prefixes.
-    pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Routes::LpmTrie(_) | Routes::None => 0,
-            Routes::Multibit(engine) => u64::from(engine.trie.rows()) * size_of::<Row>() as u64,
         }
     }
 }

@@ -10,8 +10,8 @@ use aya::maps::{Array, DevMap, HashMap, Map, MapData, MapError, PerCpuArray, Per
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
-    MAX_ADJACENCIES, MAX_GROUPS, MAX_NEXTHOPS, MAX_PORTS, MAX_VLANS, Meta, OwnFilter, PORT_SLOTS,
-    Port, PuntLimit, VlanKey, map, own_hash,
+    MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit,
+    VlanKey, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
@@ -40,7 +40,7 @@ fn mapped(object: &mut Object, name: &'static str, bytes: usize) -> Result<Mappe
     let Map::Array(map) = object.take_map(name)? else {
         return Err(LoadError::Missing(name));
     };
-    MappedWords::new(&map, bytes / size_of::<u32>())
+    MappedWords::new(map, bytes / size_of::<u32>())
         .map_err(|source| LoadError::Mapping { name, source })
 }
 
@@ -378,24 +378,6 @@ impl Tables {
             add(&mut total, row);
         }
         Ok(total)
-    }
-
-    /// Kernel memory of the maps in bytes, by their sizes. An `LPM_TRIE`, which
-    /// takes memory as it needs it, is not counted.
-    pub fn bytes(&self) -> u64 {
-        let cpus = nr_cpus().unwrap_or(1) as u64;
-        let fixed =
-            |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
-        self.families.v4.routes.bytes()
-            + self.families.v6.routes.bytes()
-            + fixed(1, size_of::<u32>() * MAX_NEXTHOPS as usize)
-            + fixed(MAX_GROUPS, size_of::<[u32; GROUP_BUCKETS]>())
-            + fixed(MAX_GROUPS, size_of::<[u32; GROUP_LINKS]>())
-            + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
-            + fixed(PORT_SLOTS, size_of::<Port>())
-            + fixed(MAX_VLANS, size_of::<VlanKey>() + size_of::<Port>())
-            + fixed(MAX_PORTS, size_of::<CounterRow>()) * cpus
-            + size_of::<OwnFilter>() as u64
     }
 
     /// Starts a port's counters at zero: its number may have been another's.
