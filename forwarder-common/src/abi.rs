@@ -410,9 +410,9 @@ pub mod engine {
 pub mod global {
     /// One of [`super::engine`].
     pub const ENGINE: &str = "ENGINE";
-    /// Words of the value of map `ROWS4`.
+    /// Words of the value of map `ROWS4`; 0 = each row is an entry.
     pub const WORDS4: &str = "WORDS4";
-    /// Words of the value of map `ROWS6`.
+    /// Words of the value of map `ROWS6`, likewise.
     pub const WORDS6: &str = "WORDS6";
     /// Seed of the flow hash, of this router alone: routers in a row that hash
     /// alike would use one path of several each.
@@ -423,7 +423,8 @@ pub mod global {
 pub mod map {
     /// LPM_TRIE, IPv4 prefix → next-hop id.
     pub const ROUTES4: &str = "ROUTES4";
-    /// ARRAY of one value, mapped by the daemon: rows of the trie of [`crate::trie`].
+    /// ARRAY, mapped by the daemon: rows of the trie of [`crate::trie`], all as one
+    /// value, or each as one.
     pub const ROWS4: &str = "ROWS4";
     /// LPM_TRIE, IPv6 prefix → next-hop id.
     pub const ROUTES6: &str = "ROUTES6";

@@ -27,7 +27,8 @@ static ENGINE: u32 = engine::LPM_TRIE;
 static SEED: u32 = 0;
 
 /// Words of `ROWS4`, whose size is set at load. The verifier knows them, too: a
-/// comparison with them is all that a load wants.
+/// comparison with them is all that a load wants. 0 where each row is an entry:
+/// kernels before 6.0 take no value of more than 4 MiB.
 #[unsafe(no_mangle)]
 static WORDS4: u32 = 0;
 
@@ -146,22 +147,42 @@ pub fn element<T, const N: usize>(table: &'static Table<[T; N]>, index: u32) -> 
 }
 
 /// The rows of a trie.
-struct MappedRows {
+struct MappedRows<const N: usize> {
+    table: &'static Table<[Row; N]>,
     first: *const u32,
     words: u32,
 }
 
-impl MappedRows {
+impl<const N: usize> MappedRows<N> {
     #[inline(always)]
-    fn new<const N: usize>(table: &'static Table<[Row; N]>, words: u32) -> Option<Self> {
+    fn new(table: &'static Table<[Row; N]>, words: u32) -> Option<Self> {
         let first = table.get_ptr(0)? as *const u32;
-        Some(MappedRows { first, words })
+        Some(MappedRows {
+            table,
+            first,
+            words,
+        })
+    }
+
+    /// A word of a row that is an entry of its own.
+    #[inline(always)]
+    fn of_entry(&self, row: u32, column: u32) -> u32 {
+        let Some(row) = self.table.get_ptr(row) else {
+            return NO_ROUTE;
+        };
+        let row = row as *const u32;
+        // SAFETY: a row has a word for each value of a byte; volatile because
+        // the daemon stores it at any time.
+        unsafe { core::ptr::read_volatile(row.add((column & 0xff) as usize)) }
     }
 }
 
-impl Rows for MappedRows {
+impl<const N: usize> Rows for MappedRows<N> {
     #[inline(always)]
     fn word(&self, row: u32, column: u32) -> u32 {
+        if self.words == 0 {
+            return self.of_entry(row, column);
+        }
         let index = opaque(((row as usize) << 8) | (column & 0xff) as usize);
         if index >= self.words as usize {
             return NO_ROUTE;

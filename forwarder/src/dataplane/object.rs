@@ -14,7 +14,7 @@ use aya::programs::tp_btf::BtfTracePointLinkId;
 use aya::programs::{BtfTracePoint, Xdp};
 use aya::{Btf, Ebpf, EbpfLoader};
 use forwarder_common::abi::{TxFilter, engine, global, map, program};
-use forwarder_common::trie::{COLUMNS, ROOT_ROWS};
+use forwarder_common::trie::{COLUMNS, ROOT_ROWS, Row};
 use forwarder_core::config::{Dataplane, Engine};
 use forwarder_core::net::{Ipv4, Ipv6};
 use thiserror::Error;
@@ -83,6 +83,16 @@ const PREFIXES: u32 = 1 << 21;
 /// table. More than that are routes gone wild, or asked for by the configuration.
 const MOST_ROWS: u32 = 1 << 18;
 
+/// How the rows of the engine `multibit` lie in their maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RowLayout {
+    /// All as one value, which programs index themselves: the fastest.
+    Whole,
+    /// Each as an entry, for kernels before 6.0: `array_map_alloc_check` refused
+    /// values of more than 4 MiB.
+    Entries,
+}
+
 /// How the programs find routes, and how much room there is for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lookup {
@@ -145,17 +155,16 @@ impl Lookup {
         rows.max(ROOT_ROWS)
     }
 
-    /// Words of them.
-    fn words<F: MapFamily>(self) -> u32 {
-        self.rows::<F>() * COLUMNS as u32
-    }
-
     /// An object with maps of these sizes.
-    fn sized(self, object: &[u8]) -> Result<Vec<u8>, LoadError> {
-        let bytes = |words: u32| words * size_of::<u32>() as u32;
+    fn sized(self, object: &[u8], layout: RowLayout) -> Result<Vec<u8>, LoadError> {
+        let row = size_of::<Row>() as u32;
+        let bytes = |rows: u32| match layout {
+            RowLayout::Whole => rows * row,
+            RowLayout::Entries => row,
+        };
         let sizes = [
-            (map::ROWS4, bytes(self.words::<Ipv4>())),
-            (map::ROWS6, bytes(self.words::<Ipv6>())),
+            (map::ROWS4, bytes(self.rows::<Ipv4>())),
+            (map::ROWS6, bytes(self.rows::<Ipv6>())),
         ];
         sized(object, &sizes)
     }
@@ -215,10 +224,25 @@ impl Object {
     }
 
     fn load_programs(lookup: Lookup, seed: u32) -> Result<Object, LoadError> {
-        let constants = Constants::of(lookup);
+        match Self::load_laid_out(lookup, RowLayout::Whole, seed) {
+            Err(error) if error.is_too_big() => {
+                Self::load_laid_out(lookup, RowLayout::Entries, seed)
+            }
+            result => result,
+        }
+    }
+
+    /// The programs with the rows in this layout, for tests of both; the
+    /// transmit tracepoints are not attached.
+    pub fn load_laid_out(
+        lookup: Lookup,
+        layout: RowLayout,
+        seed: u32,
+    ) -> Result<Object, LoadError> {
+        let constants = Constants::of(lookup, layout);
         let mut ebpf = loader(lookup, &constants)
             .override_global(global::SEED, &seed, true)
-            .load(&lookup.sized(PROGRAMS)?)
+            .load(&lookup.sized(PROGRAMS, layout)?)
             .map_err(object_error)?;
         #[cfg(feature = "ebpf-log")]
         super::log::start(&mut ebpf);
@@ -246,11 +270,14 @@ impl Object {
         lookup: Lookup,
         prepare: impl for<'a> FnOnce(&mut EbpfLoader<'a>),
     ) -> Result<Object, LoadError> {
-        let constants = Constants::of(lookup);
+        let layout = RowLayout::Whole;
+        let constants = Constants::of(lookup, layout);
         let mut loader = loader(lookup, &constants);
         prepare(&mut loader);
         Ok(Object {
-            ebpf: loader.load(&lookup.sized(object)?).map_err(object_error)?,
+            ebpf: loader
+                .load(&lookup.sized(object, layout)?)
+                .map_err(object_error)?,
             lookup,
             seed: 0,
             watching: Vec::new(),
@@ -370,11 +397,15 @@ struct Constants {
 }
 
 impl Constants {
-    fn of(lookup: Lookup) -> Constants {
+    fn of(lookup: Lookup, layout: RowLayout) -> Constants {
+        let words = |rows: u32| match layout {
+            RowLayout::Whole => rows * COLUMNS as u32,
+            RowLayout::Entries => 0,
+        };
         Constants {
             engine: lookup.engine(),
-            words4: lookup.words::<Ipv4>(),
-            words6: lookup.words::<Ipv6>(),
+            words4: words(lookup.rows::<Ipv4>()),
+            words6: words(lookup.rows::<Ipv6>()),
         }
     }
 }
@@ -382,6 +413,11 @@ impl Constants {
 /// Sizes and constants for an engine.
 fn loader<'a>(lookup: Lookup, constants: &'a Constants) -> EbpfLoader<'a> {
     let mut loader = EbpfLoader::new();
+    if constants.words4 == 0 {
+        loader
+            .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
+            .map_max_entries(map::ROWS6, lookup.rows::<Ipv6>());
+    }
     loader
         .override_global(global::ENGINE, &constants.engine, true)
         .override_global(global::WORDS4, &constants.words4, true)
@@ -432,6 +468,21 @@ fn check_kernel() -> Result<(), LoadError> {
             needed: "5.10",
         }),
         _ => Ok(()),
+    }
+}
+
+impl LoadError {
+    /// The kernel refused the size of a map's value.
+    fn is_too_big(&self) -> bool {
+        let mut cause: Option<&dyn std::error::Error> = Some(self);
+        while let Some(current) = cause {
+            let io = current.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|io| io.raw_os_error() == Some(libc::E2BIG)) {
+                return true;
+            }
+            cause = current.source();
+        }
+        false
     }
 }
 

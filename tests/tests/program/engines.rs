@@ -1,5 +1,6 @@
 //! The engines against one another, and what only one of them has.
 
+use forwarder::dataplane::object::RowLayout;
 use forwarder_tests::numbers::Numbers;
 
 use super::*;
@@ -127,4 +128,28 @@ fn a_full_table_refuses_a_prefix_and_takes_it_after_a_release() {
             .is_ok()
     );
     assert_eq!(bench.tables.of::<Ipv4>().rows(), (257, 257));
+}
+
+/// As kernels before 6.0 have them.
+#[test]
+fn rows_that_are_entries_of_their_own_forward_alike() {
+    let lookup = Lookup::Multibit {
+        rows4: 2048,
+        rows6: 2048,
+    };
+    for name in [program::FORWARD, program::FORWARD_FRAGS] {
+        let object = Object::load_laid_out(lookup, RowLayout::Entries, 7).expect("load");
+        let mut bench = Bench::with_object(name, object);
+        bench.forwards(&frame());
+        let word = nexthop_word(NexthopKind::Drop, Reason::Blackhole as u32);
+        bench.route("203.0.113.9/32", 41, word);
+        bench.expect(&frame(), Reason::Blackhole);
+        let remove: Ipv4Net = "203.0.113.9/32".parse().expect("prefix");
+        bench
+            .tables
+            .of_mut::<Ipv4>()
+            .remove_route(remove)
+            .expect("removed");
+        bench.forwards(&frame());
+    }
 }

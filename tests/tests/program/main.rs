@@ -63,7 +63,10 @@ struct Bench {
 impl Bench {
     /// A router with one port, `203.0.113.0/24` behind a resolved neighbour.
     fn new(program: &'static str, lookup: Lookup) -> Bench {
-        let mut object = Object::load(lookup).expect("load");
+        Self::with_object(program, Object::load(lookup).expect("load"))
+    }
+
+    fn with_object(program: &'static str, mut object: Object) -> Bench {
         let mut tables = Tables::new(&mut object).expect("maps");
         tables
             .set_port(Port {
