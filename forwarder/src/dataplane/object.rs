@@ -198,11 +198,13 @@ pub struct Object {
     lookup: Lookup,
     /// Of the flow hash.
     seed: u32,
-    /// The transmit tracepoints.
+    /// The transmit tracepoints that are loaded.
+    tracepoints: Vec<&'static str>,
+    /// Those that are attached.
     watching: Vec<(&'static str, BtfTracePointLinkId)>,
     /// Why there is no multi-buffer program, where there is none.
     pub frags_refused: Option<String>,
-    /// Why transmit losses are not counted, where they are not.
+    /// Why not all transmit losses are counted, where they are not.
     pub transmit_refused: Option<String>,
 }
 
@@ -255,11 +257,12 @@ impl Object {
             ebpf,
             lookup,
             seed,
+            tracepoints: Vec::new(),
             watching: Vec::new(),
             frags_refused,
             transmit_refused: None,
         };
-        object.transmit_refused = object.load_tracepoints().err();
+        object.load_tracepoints();
         Ok(object)
     }
 
@@ -280,6 +283,7 @@ impl Object {
                 .map_err(object_error)?,
             lookup,
             seed: 0,
+            tracepoints: Vec::new(),
             watching: Vec::new(),
             frags_refused: None,
             transmit_refused: None,
@@ -309,12 +313,20 @@ impl Object {
 
     /// Has the losses behind the redirect counted.
     pub(crate) fn watch_transmit(&mut self) {
-        if self.transmit_refused.is_none() {
-            self.transmit_refused = self.attach_tracepoints().err();
+        for name in self.tracepoints.clone() {
+            if let Err(why) = self.attach_tracepoint(name) {
+                self.refuse_tracepoint(&why);
+            }
         }
         if let Some(why) = &self.transmit_refused {
-            warn!("frames lost after the redirect are not counted: {why}");
+            warn!("not all frames lost after the redirect are counted: {why}");
         }
+    }
+
+    fn refuse_tracepoint(&mut self, why: &str) {
+        let before = self.transmit_refused.take();
+        let before = before.map(|before| before + "; ").unwrap_or_default();
+        self.transmit_refused = Some(before + why);
     }
 
     /// No longer: two generations would both count what they share.
@@ -329,19 +341,36 @@ impl Object {
         }
     }
 
-    fn attach_tracepoints(&mut self) -> Result<(), String> {
-        for name in TRACEPOINTS {
-            let link = self
-                .tracepoint(name)?
-                .attach()
-                .map_err(|error| format!("{name}: {error}"))?;
-            self.watching.push((name, link));
-        }
+    fn attach_tracepoint(&mut self, name: &'static str) -> Result<(), String> {
+        let link = self
+            .tracepoint(name)?
+            .attach()
+            .map_err(|error| format!("{name}: {error}"))?;
+        self.watching.push((name, link));
         Ok(())
     }
 
-    /// Fills `TX_FILTER` and loads the two programs that go by it.
-    fn load_tracepoints(&mut self) -> Result<(), String> {
+    /// Loads the two programs, each by itself: before Linux 5.13 the first
+    /// tracepoint had other arguments, and is refused.
+    fn load_tracepoints(&mut self) {
+        let btf = match self.fill_tx_filter() {
+            Ok(btf) => btf,
+            Err(why) => return self.refuse_tracepoint(&why),
+        };
+        for name in TRACEPOINTS {
+            let loaded = self.tracepoint(name).and_then(|program| {
+                let loaded = program.load(name, &btf);
+                loaded.map_err(|error| format!("{name}: {error}"))
+            });
+            match loaded {
+                Ok(()) => self.tracepoints.push(name),
+                Err(why) => self.refuse_tracepoint(&why),
+            }
+        }
+    }
+
+    /// What the two go by.
+    fn fill_tx_filter(&mut self) -> Result<Btf, String> {
         let layout = DeviceLayout::of_this_kernel().map_err(|error| error.to_string())?;
         let filter = TxFilter {
             netns_inum: netns_inum()?,
@@ -362,13 +391,7 @@ impl Object {
             .try_into()
             .map_err(|error: aya::maps::MapError| error.to_string())?;
         map.set(0, filter, 0).map_err(|error| error.to_string())?;
-        let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
-        for name in TRACEPOINTS {
-            self.tracepoint(name)?
-                .load(name, &btf)
-                .map_err(|error| format!("{name}: {error}"))?;
-        }
-        Ok(())
+        Btf::from_sys_fs().map_err(|error| error.to_string())
     }
 
     fn tracepoint(&mut self, name: &'static str) -> Result<&mut BtfTracePoint, String> {
