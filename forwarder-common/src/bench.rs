@@ -244,6 +244,8 @@ pub mod map {
 pub mod global {
     /// Not 0: frames are received by a port instead of sent.
     pub const RECEIVED: &str = "RECEIVED";
+    /// [`crate::check::Skipped`], of `forwarder-checks-xdp`.
+    pub const SKIPPED: &str = "SKIPPED";
 }
 
 /// Names of the programs, as in the object file.

@@ -2,8 +2,9 @@
 //!
 //! Owns the layout of every BPF map value ([`abi`]), the one list of verdict
 //! reasons ([`reason`]), the checksum arithmetic ([`checksum`]), the lookup in
-//! the route table ([`trie`]), and what the traffic programs share with their
-//! loader ([`bench`]). The XDP program, the daemon and host tests all use these,
+//! the route table ([`trie`]), and what measurements need: what the traffic
+//! programs share with their loader ([`bench`]), which checks can be left out
+//! ([`check`]). The XDP program, the daemon and host tests all use these,
 //! so a layout or a rule can not differ between them. `no_std`, no allocation,
 //! no dependencies.
 #![no_std]
@@ -13,6 +14,7 @@ compile_error!("the `user` feature is for the daemon; the BPF build must not ena
 
 pub mod abi;
 pub mod bench;
+pub mod check;
 pub mod checksum;
 pub mod flow;
 pub mod reason;

@@ -10,13 +10,14 @@ use forwarder_common::abi::{
     Adjacency, CounterRow, FlowKey, KIND_COUNTED, NexthopKind, PORT_VLANS, Port, VlanKey, engine,
     nexthop_kind, nexthop_slot,
 };
+use forwarder_common::check::Check;
 use forwarder_common::reason::{PuntClass, Reason};
 
 use crate::fib::{self, Found};
 use crate::packet::vlan::{self, DOUBLE, TAGGED};
 use crate::packet::{self, Carries, Ipv4Packet, Ipv6Packet, Packet, UNTAGGED};
 use crate::reverse_path::{self, ReversePath};
-use crate::{kernel, maps, rewrite, verdict};
+use crate::{checks, kernel, maps, rewrite, verdict};
 
 /// A packet's whole way. `FRAGS` says which program this is; `tx` is its DEVMAP.
 #[inline(always)]
@@ -135,13 +136,15 @@ fn ip<P: Packet, const FRAGS: bool>(
     if let Err(reason) = packet.check(ctx) {
         return verdict::dropped(row, reason as u32, packet.frame_len());
     }
-    if packet.is_martian() {
+    if checks::on(Check::MartianSource) && packet.is_martian() {
         return verdict::dropped(row, Reason::MartianSource as u32, packet.frame_len());
     }
-    if packet.is_own_source() {
+    if checks::on(Check::OwnSource) && packet.is_own_source() {
         return verdict::dropped(row, Reason::OwnSource as u32, packet.frame_len());
     }
-    if let Some((reason, class)) = packet.kernel_only() {
+    if checks::on(Check::OptionsAndLinkLocal)
+        && let Some((reason, class)) = packet.kernel_only()
+    {
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
     if fib::engine() == engine::KERNEL {
@@ -170,7 +173,7 @@ fn route<P: Packet>(
     if nexthop_kind(word) != ADJACENCY {
         return not_forwarded(port, row, packet, word);
     }
-    if packet.ttl() <= 1 {
+    if checks::on(Check::Ttl) && packet.ttl() <= 1 {
         let (reason, class) = (Reason::TtlExpired, PuntClass::Ttl);
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
@@ -186,7 +189,9 @@ fn route<P: Packet>(
     match fib::adjacency(nexthop_slot(word)) {
         Some(adjacency) => {
             // Also where it goes up after all: it is the neighbour that is wanted.
-            mark_used(adjacency);
+            if checks::on(Check::Used) {
+                mark_used(adjacency);
+            }
             transmit(ctx, tx, port, row, packet, adjacency)
         }
         None => unresolved(port, row, packet),
@@ -279,11 +284,11 @@ pub fn transmit<P: Packet>(
     // At least the packet's own length. A frame coalesced by the receiver (GRO,
     // in generic mode) is longer, and must be segmented by the kernel.
     let payload = frame_len - P::LINK as u32;
-    if payload > adjacency.mtu {
+    if checks::on(Check::Mtu) && payload > adjacency.mtu {
         let (reason, class) = (Reason::MtuExceeded, PuntClass::Mtu);
         return verdict::up_limited(row, reason, class, frame_len);
     }
-    if adjacency.ifindex == port.ifindex {
+    if checks::on(Check::SamePort) && adjacency.ifindex == port.ifindex {
         match turned_back(port, packet) {
             FORWARD => {}
             REDIRECT_DUE => {

@@ -4,10 +4,11 @@
 //! checked by the kernel itself. Off, it costs one test of the port's flags.
 
 use forwarder_common::abi::{KIND_COUNTED, NexthopKind, Port, nexthop_kind, nexthop_slot};
+use forwarder_common::check::Check;
 use forwarder_common::reason::Reason;
 
-use crate::fib;
 use crate::packet::Packet;
+use crate::{checks, fib};
 
 /// What it says of a packet.
 pub enum ReversePath {
@@ -23,7 +24,7 @@ pub enum ReversePath {
 /// that the packet came in by (strict).
 #[inline(always)]
 pub fn check<P: Packet>(port: &Port, packet: &P) -> ReversePath {
-    if port.flags & (P::RP_STRICT | P::RP_LOOSE) == 0 {
+    if !checks::on(Check::ReversePath) || port.flags & (P::RP_STRICT | P::RP_LOOSE) == 0 {
         return ReversePath::Right;
     }
     let strict = port.flags & P::RP_STRICT != 0;

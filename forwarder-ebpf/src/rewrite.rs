@@ -7,8 +7,10 @@
 use aya_ebpf::helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail};
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{Adjacency, Tags};
+use forwarder_common::check::Check;
 use forwarder_common::reason::Reason;
 
+use crate::checks;
 use crate::packet::vlan::{self, TAG};
 use crate::packet::{Packet, UNTAGGED, header};
 
@@ -34,7 +36,7 @@ pub fn untagged<P: Packet>(
     payload: u32,
     ip_len: u32,
 ) -> u32 {
-    if !trim(ctx, payload, ip_len) {
+    if checks::on(Check::Trailer) && !trim(ctx, payload, ip_len) {
         return TRAILER;
     }
     let Some(base) = headers::<P>(ctx, UNTAGGED) else {

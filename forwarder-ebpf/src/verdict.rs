@@ -7,10 +7,11 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{Counter, CounterRow, Event, PuntState};
+use forwarder_common::check::Check;
 use forwarder_common::reason::{PuntClass, Reason};
 
-use crate::maps;
 use crate::packet::{self, Packet};
+use crate::{checks, maps};
 
 /// The counter row of a port on this CPU. `None` only for a number out of
 /// range, which no table entry holds.
@@ -35,9 +36,11 @@ pub fn count(row: &mut CounterRow, reason: u32, packets: u64, bytes: u64) {
 /// The packet was accepted by the egress port.
 #[inline(always)]
 pub fn forwarded(row: &mut CounterRow, bytes: u32) -> u32 {
-    let counter = &mut row.reasons[Reason::Forwarded as usize];
-    counter.packets += 1;
-    counter.bytes += u64::from(bytes);
+    if checks::on(Check::Counters) {
+        let counter = &mut row.reasons[Reason::Forwarded as usize];
+        counter.packets += 1;
+        counter.bytes += u64::from(bytes);
+    }
     XDP_REDIRECT
 }
 

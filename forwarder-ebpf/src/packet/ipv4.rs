@@ -3,6 +3,7 @@
 use aya_ebpf::bindings::bpf_fib_lookup;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{PORT_RP4_LOOSE, PORT_RP4_STRICT, PORT_SEND_REDIRECTS, Port};
+use forwarder_common::check::Check;
 use forwarder_common::checksum;
 use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
@@ -10,6 +11,7 @@ use network_types::eth::EtherType;
 use network_types::ip::Ipv4Hdr;
 
 use super::{Packet, end_of, frame_len_of, header, is_ported, ports, word};
+use crate::checks;
 use crate::fib::{self, Found};
 
 const AF_INET: u8 = 2;
@@ -51,6 +53,40 @@ impl<const LINK: usize> Ipv4Packet<LINK> {
     fn is_fragment(&self) -> bool {
         (self.words[1] >> 16) as u16 & FRAGMENT != 0
     }
+
+    #[inline(always)]
+    fn check_lengths(&self) -> Result<(), Reason> {
+        let vihl = self.words[0] as u8;
+        if vihl >> 4 != 4 {
+            return Err(Reason::BadVersion);
+        }
+        let header_len = self.header_len();
+        if header_len < Ipv4Hdr::LEN as u32 {
+            return Err(Reason::BadHeaderLength);
+        }
+        if self.total_len < header_len || self.total_len + LINK as u32 > self.frame_len {
+            return Err(Reason::BadTotalLength);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn check_sum(&self, ctx: &XdpContext) -> Result<(), Reason> {
+        let [a, b, c, d, e] = self.words;
+        let mut sum = u64::from(a) + u64::from(b) + u64::from(c) + u64::from(d) + u64::from(e);
+        let header_len = self.header_len();
+        if header_len > Ipv4Hdr::LEN as u32 {
+            sum += options_sum::<LINK>(ctx, header_len)?;
+        }
+        // A sum of 32-bit words folds to that of their halves (2^16 = 1 modulo
+        // 2^16 - 1); at most 15 of them leave no carry beyond 36 bits.
+        let sum = (sum >> 32) + (sum & 0xffff_ffff);
+        let sum = (sum >> 16) as u32 + (sum & 0xffff) as u32;
+        if checksum::fold(sum) != 0xffff {
+            return Err(Reason::BadChecksum);
+        }
+        Ok(())
+    }
 }
 
 impl<const LINK: usize> Packet for Ipv4Packet<LINK> {
@@ -85,28 +121,11 @@ impl<const LINK: usize> Packet for Ipv4Packet<LINK> {
     /// RFC 1812 §5.2.2.
     #[inline(always)]
     fn check(&self, ctx: &XdpContext) -> Result<(), Reason> {
-        let vihl = self.words[0] as u8;
-        if vihl >> 4 != 4 {
-            return Err(Reason::BadVersion);
+        if checks::on(Check::Header) {
+            self.check_lengths()?;
         }
-        let header_len = self.header_len();
-        if header_len < Ipv4Hdr::LEN as u32 {
-            return Err(Reason::BadHeaderLength);
-        }
-        if self.total_len < header_len || self.total_len + LINK as u32 > self.frame_len {
-            return Err(Reason::BadTotalLength);
-        }
-        let [a, b, c, d, e] = self.words;
-        let mut sum = u64::from(a) + u64::from(b) + u64::from(c) + u64::from(d) + u64::from(e);
-        if header_len > Ipv4Hdr::LEN as u32 {
-            sum += options_sum::<LINK>(ctx, header_len)?;
-        }
-        // A sum of 32-bit words folds to that of their halves (2^16 = 1 modulo
-        // 2^16 - 1); at most 15 of them leave no carry beyond 36 bits.
-        let sum = (sum >> 32) + (sum & 0xffff_ffff);
-        let sum = (sum >> 16) as u32 + (sum & 0xffff) as u32;
-        if checksum::fold(sum) != 0xffff {
-            return Err(Reason::BadChecksum);
+        if checks::on(Check::Checksum) {
+            self.check_sum(ctx)?;
         }
         Ok(())
     }

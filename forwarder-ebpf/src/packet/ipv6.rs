@@ -3,12 +3,14 @@
 use aya_ebpf::bindings::bpf_fib_lookup;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{PORT_RP6_LOOSE, PORT_RP6_STRICT, Port};
+use forwarder_common::check::Check;
 use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::EtherType;
 use network_types::ip::Ipv6Hdr;
 
 use super::{Packet, end_of, frame_len_of, header, is_ported, ports, word};
+use crate::checks;
 use crate::fib::{self, Found};
 
 const AF_INET6: u8 = 10;
@@ -67,6 +69,9 @@ impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
 
     #[inline(always)]
     fn check(&self, _: &XdpContext) -> Result<(), Reason> {
+        if !checks::on(Check::Header) {
+            return Ok(());
+        }
         if self.first_be as u8 >> 4 != 6 {
             return Err(Reason::BadVersion);
         }

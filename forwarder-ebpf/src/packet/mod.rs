@@ -7,10 +7,12 @@ use aya_ebpf::bindings::bpf_fib_lookup;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::Port;
+use forwarder_common::check::Check;
 use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::{EthHdr, EtherType};
 
+use crate::checks;
 use crate::fib::Found;
 use crate::opaque::opaque;
 use crate::rewrite::MINIMUM_PAYLOAD;
@@ -242,14 +244,7 @@ pub fn link_layer<const LINK: usize>(ctx: &XdpContext, port: &Port) -> Result<Ca
         return Err(Reason::Truncated);
     };
     // SAFETY: `header` has checked the bounds.
-    let (ether_type, destination_hi, destination_lo) = unsafe {
-        let eth16 = eth as *const u16;
-        (
-            word(eth16.add(LINK / 2 - 1)),
-            word(eth as *const u32),
-            word(eth16.add(2)),
-        )
-    };
+    let ether_type = unsafe { word((eth as *const u16).add(LINK / 2 - 1)) };
     const IPV4: u16 = EtherType::Ipv4 as u16;
     const IPV6: u16 = EtherType::Ipv6 as u16;
     let carries = match ether_type {
@@ -257,13 +252,26 @@ pub fn link_layer<const LINK: usize>(ctx: &XdpContext, port: &Port) -> Result<Ca
         IPV6 => Carries::Ipv6,
         _ => return Err(other_protocol(ether_type)),
     };
-    let mac = port.mac.as_ptr();
-    // SAFETY: six bytes, four-byte aligned within `Port`.
-    let (mac_hi, mac_lo) = unsafe { (*(mac as *const u32), *(mac.add(4) as *const u16)) };
-    if destination_hi != mac_hi || destination_lo != mac_lo {
+    // SAFETY: likewise.
+    if checks::on(Check::DestinationMac) && !unsafe { is_to(port, eth as *const u8) } {
         return Err(Reason::NotOurMac);
     }
     Ok(carries)
+}
+
+/// Whether the destination is the port's own MAC address.
+///
+/// # Safety
+/// Six bytes at `destination` must be within the frame.
+#[inline(always)]
+unsafe fn is_to(port: &Port, destination: *const u8) -> bool {
+    let own = port.mac.as_ptr();
+    // SAFETY: by the caller, see `word`; six bytes, four-byte aligned within
+    // `Port`.
+    unsafe {
+        word(destination as *const u32) == *(own as *const u32)
+            && word(destination.add(4) as *const u16) == *(own.add(4) as *const u16)
+    }
 }
 
 #[inline(always)]

@@ -24,7 +24,7 @@ use super::samples::Summary;
 use super::setup::{Input, Setup};
 use super::table::Table;
 use super::traffic::Traffic;
-use super::{Flow, FrameAddress, Generator, Receiver, Report, Sink, alone};
+use super::{CheckReport, Flow, FrameAddress, Generator, Receiver, Report, Sink, alone, checks};
 use crate::dataplane::object::Lookup;
 
 /// discard (RFC 863).
@@ -177,6 +177,8 @@ pub struct ForwardReport {
     pub frame_bytes: usize,
     /// In the order of [`Way::ALL`].
     pub ways: Vec<WayReport>,
+    /// What each check costs, where [`Way::Constant`] is among the ways.
+    pub checks: Vec<CheckReport>,
     /// What makes the figures worthless: frames lost, damaged, misrouted.
     pub problems: Vec<String>,
 }
@@ -229,8 +231,16 @@ pub async fn run<F: BenchFamily>(
             path.samples.push(Sample::of(&report, alone));
         }
     }
+    let mut checks = Vec::new();
+    if options.ways.contains(&Way::Constant) {
+        progress.step("each check by itself");
+        let number = Way::ALL.len();
+        checks = checks::measure::<F>(&hosts, number, &traffic.addresses, options.samples)?;
+    }
     progress.step("taking it down");
-    Ok(report::<F>(options, input.describe(&table), paths))
+    let mut report = report::<F>(options, input.describe(&table), paths);
+    report.checks = checks;
+    Ok(report)
 }
 
 fn report<F: BenchFamily>(options: &Options, setup: Setup, paths: Vec<Path<F>>) -> ForwardReport {
@@ -248,6 +258,7 @@ fn report<F: BenchFamily>(options: &Options, setup: Setup, paths: Vec<Path<F>>) 
         batch: options.batch,
         frame_bytes: F::Addr::MIN_FRAME,
         ways,
+        checks: Vec::new(),
         problems,
     }
 }

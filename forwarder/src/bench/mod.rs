@@ -19,6 +19,7 @@
 
 mod alone;
 mod attach;
+mod checks;
 mod error;
 pub mod family;
 pub mod fib;
@@ -41,6 +42,7 @@ mod tests;
 pub mod traffic;
 
 pub use attach::{Pass, Relay};
+pub use checks::CheckReport;
 pub use error::BenchError;
 pub use flow::{Flow, FrameAddress, MIN_FRAME};
 pub use generator::{DEFAULT_BATCH, Generator, Receiver, Report};

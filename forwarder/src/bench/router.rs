@@ -186,6 +186,11 @@ impl Router {
         self.ports[0].0
     }
 
+    /// That of the other one.
+    pub fn egress(&self) -> u32 {
+        self.ports[1].0
+    }
+
     /// Ports, neighbours and links, as the daemon has them.
     fn fill<F: BenchFamily>(&self, ours: &mut Ours<F>, hops: u8) -> anyhow::Result<()> {
         let macs = [self.mac, self.out_mac];

@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use forwarder_common::check::Check;
 use forwarder_tests::lab;
 use serde_json::Value;
 
@@ -32,6 +33,23 @@ fn every_way_delivers_every_frame_by_the_right_next_hop() -> anyhow::Result<()> 
             assert_eq!(way["samples"].as_array().map(Vec::len), Some(3));
         }
         assert_eq!(report["problems"], Value::Array(Vec::new()));
+        every_check_is_listed(&report, family)?;
+    }
+    Ok(())
+}
+
+/// All of them, with their samples; IPv6 has no header checksum.
+fn every_check_is_listed(report: &Value, family: &str) -> anyhow::Result<()> {
+    let checks = report["checks"].as_array().context("checks")?;
+    let names: Vec<&str> = checks.iter().filter_map(|c| c["check"].as_str()).collect();
+    let known = Check::ALL.map(Check::name).into_iter();
+    let expected: Vec<&str> = known
+        .filter(|name| family.is_empty() || *name != "checksum")
+        .collect();
+    assert_eq!(names, expected);
+    for check in checks {
+        assert!(check["ns"].is_f64() && check["spread"].is_f64(), "{check}");
+        assert_eq!(check["samples"].as_array().map(Vec::len), Some(21));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::super::table::{Table, or_dash};
 use super::conditions;
+use crate::bench::CheckReport;
 use crate::bench::forward::{ForwardReport, Way, WayReport};
 
 /// A row a way; how many times as fast as others it is.
@@ -26,13 +27,35 @@ pub(super) fn table(report: &ForwardReport) -> String {
     }
     let samples = report.ways.first().map_or(0, |way| way.samples.len());
     format!(
-        "{}{samples} samples of {} frames of {} bytes each, in batches of {}\n\n{}",
+        "{}{samples} samples of {} frames of {} bytes each, in batches of {}\n\n{}{}",
         conditions(&report.setup),
         report.frames,
         report.frame_bytes,
         report.batch,
         table.render("nothing was measured"),
+        checks(&report.checks),
     )
+}
+
+/// A row a check, below the ways.
+fn checks(checks: &[CheckReport]) -> String {
+    if checks.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["CHECK", ">NS/PACKET"]);
+    for check in checks {
+        table.row([check.check.to_owned(), cost(check)]);
+    }
+    format!("\n{}", table.render(""))
+}
+
+/// What is within the spread is known to be no more than that.
+fn cost(check: &CheckReport) -> String {
+    if check.ns < check.spread {
+        format!("< {:.1}", check.spread)
+    } else {
+        format!("{:.1}", check.ns)
+    }
 }
 
 fn row(report: &ForwardReport, way: &WayReport) -> [String; 12] {
