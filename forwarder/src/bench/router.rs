@@ -27,7 +27,6 @@ use super::namespace::Namespace;
 use super::table::Table;
 use super::{Pass, Relay};
 use crate::dataplane::object::{Lookup, Object};
-use crate::dataplane::routes::WriteError;
 use crate::dataplane::side::Side;
 use crate::dataplane::tables::Tables;
 use crate::kernel::{Identity, KernelWriter};
@@ -276,25 +275,7 @@ impl Router {
 impl<F: BenchFamily> Ours<F> {
     /// One write to the maps, as [`Side`] does it; here to be timed.
     pub fn carry_out(&mut self, op: &FibOp<F>) {
-        let tables = &mut self.tables;
-        let result = match op {
-            FibOp::SetAdjacency { slot, adjacency } => {
-                tables.set_adjacency(*slot, *adjacency).map_err(Into::into)
-            }
-            FibOp::SetGroup {
-                slot,
-                buckets,
-                links,
-            } => tables.set_group(*slot, buckets, *links).map_err(Into::into),
-            FibOp::SetNexthop { id, word } => tables.set_nexthop(*id, *word).map_err(Into::into),
-            FibOp::SetRoute { prefix, id } => tables.of_mut::<F>().set_route(*prefix, *id),
-            FibOp::RemoveRoute { prefix } => tables.of_mut::<F>().remove_route(*prefix),
-            FibOp::ClearCounter { id } => tables.clear_route_counter(*id).map_err(Into::into),
-            FibOp::AddOwn(address) => tables.add_own::<F>(*address).map_err(Into::into),
-            FibOp::RemoveOwn(address) => tables.remove_own::<F>(*address).map_err(Into::into),
-        };
-        if let Err(error) = result {
-            let error: WriteError = error;
+        if let Err(error) = self.tables.carry_out::<F>(op) {
             tracing::error!("a map did not take {op:?}: {error}");
         }
     }

@@ -202,22 +202,9 @@ impl<F: MapFamily> Side<F> {
         let mut ops = std::mem::take(&mut self.ops);
         for op in ops.drain(..) {
             let result = match &op {
-                FibOp::SetAdjacency { slot, adjacency } => {
-                    tables.set_adjacency(*slot, *adjacency).map_err(Into::into)
-                }
-                FibOp::SetGroup {
-                    slot,
-                    buckets,
-                    links,
-                } => tables.set_group(*slot, buckets, *links).map_err(Into::into),
-                FibOp::SetNexthop { id, word } => {
-                    tables.set_nexthop(*id, *word).map_err(Into::into)
-                }
                 FibOp::SetRoute { prefix, id } => self.program(tables, *prefix, *id),
                 FibOp::RemoveRoute { prefix } => self.remove(tables, *prefix),
-                FibOp::ClearCounter { id } => tables.clear_route_counter(*id).map_err(Into::into),
-                FibOp::AddOwn(address) => tables.add_own::<F>(*address).map_err(Into::into),
-                FibOp::RemoveOwn(address) => tables.remove_own::<F>(*address).map_err(Into::into),
+                other => tables.carry_out::<F>(other),
             };
             if let Err(error) = result {
                 error!("the fast path's map did not take {op:?}: {error}");

@@ -14,6 +14,7 @@ use forwarder_common::abi::{
     VlanKey, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
+use forwarder_core::fib::FibOp;
 use forwarder_core::fib::trie::Trie;
 use forwarder_core::net::{Ipv4, Ipv6};
 
@@ -228,6 +229,25 @@ impl Tables {
     /// Likewise, to be written.
     pub fn of_mut<F: MapFamily>(&mut self) -> &mut FamilyTables<F> {
         F::tables_mut(&mut self.families)
+    }
+
+    /// One write of the FIB's, whatever becomes of those that are refused.
+    pub fn carry_out<F: MapFamily>(&mut self, op: &FibOp<F>) -> Result<(), WriteError> {
+        match op {
+            FibOp::SetAdjacency { slot, adjacency } => self.set_adjacency(*slot, *adjacency)?,
+            FibOp::SetGroup {
+                slot,
+                buckets,
+                links,
+            } => self.set_group(*slot, buckets, *links)?,
+            FibOp::SetNexthop { id, word } => self.set_nexthop(*id, *word)?,
+            FibOp::SetRoute { prefix, id } => self.of_mut::<F>().set_route(*prefix, *id)?,
+            FibOp::RemoveRoute { prefix } => self.of_mut::<F>().remove_route(*prefix)?,
+            FibOp::ClearCounter { id } => self.clear_route_counter(*id)?,
+            FibOp::AddOwn(address) => self.add_own::<F>(*address)?,
+            FibOp::RemoveOwn(address) => self.remove_own::<F>(*address)?,
+        }
+        Ok(())
     }
 
     /// `NEXTHOP[id] = word`.
