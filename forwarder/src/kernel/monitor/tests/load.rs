@@ -110,7 +110,8 @@ fn routes_changed_while_they_are_dumped_end_up_right() {
         let net = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
         let changes = std::thread::spawn(move || {
             nix::sched::setns(net, CloneFlags::CLONE_NEWNET).unwrap();
-            for gateway in 1..6 {
+            // 120,000 requests: some seconds' work, and far from the deadline.
+            for gateway in 1..3 {
                 ip_batch(&many_routes(20_000, "del", 9));
                 ip_batch(&many_routes(20_000, "add", gateway));
                 ip_batch(&many_routes(20_000, "replace", 9));
