@@ -8,7 +8,7 @@ use crate::reason::Reason;
 
 /// Version of everything in this file. Stored in map `META`; a daemon adopts
 /// pinned maps only when it is equal.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Ports (attached or egress) that the tables hold.
 pub const MAX_PORTS: u32 = 256;
@@ -20,6 +20,8 @@ pub const PORT_SLOTS: u32 = 4096;
 /// first [`Reason::ROW`] are the reasons' own, for both families; IPv4 has the
 /// ids up to [`FIRST_ID6`], IPv6 those from there to [`FIRST_COUNTED`].
 pub const MAX_NEXTHOPS: u32 = 1 << 18;
+/// First id of IPv4.
+pub const FIRST_ID4: u32 = Reason::ROW as u32;
 /// First id of IPv6.
 pub const FIRST_ID6: u32 = 1 << 17;
 /// Routes that are counted each by itself, over both families: the first half
@@ -67,6 +69,26 @@ pub struct Port {
     pub tags: u32,
     /// Room to grow without an ABI change of the size.
     pub reserved: u32,
+}
+
+impl Port {
+    /// As it lies in the map.
+    pub const fn words(&self) -> [u32; 8] {
+        let [a, b, c, d, e, f] = self.mac;
+        let [g, h] = self.flags.to_ne_bytes();
+        let [i, j] = self.up_reason4.to_ne_bytes();
+        let [k, l] = self.up_reason6.to_ne_bytes();
+        [
+            self.ifindex,
+            self.number,
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            self.tx,
+            self.tags,
+            self.reserved,
+        ]
+    }
 }
 
 /// `send_redirects` is on: a frame that leaves by the port it came in on, to an
@@ -204,6 +226,29 @@ pub struct Adjacency {
     pub tags: u32,
 }
 
+impl Adjacency {
+    /// How many words it has.
+    pub const WORDS: usize = 8;
+    /// Which of them is `used`.
+    pub const USED_WORD: usize = 6;
+
+    /// As it lies in the map.
+    pub const fn words(&self) -> [u32; Self::WORDS] {
+        let [a, b, c, d, e, f] = self.destination;
+        let [g, h, i, j, k, l] = self.source;
+        [
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            self.port,
+            self.mtu,
+            self.ifindex,
+            self.used,
+            self.tags,
+        ]
+    }
+}
+
 /// Packets and bytes counted under one reason at one port on one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -247,6 +292,9 @@ pub struct PuntLimit {
 pub struct PuntState {
     /// Theoretical arrival time, `ktime` nanoseconds.
     pub tat_ns: u64,
+    /// How often there was no credit; for events also how often the ring was
+    /// full.
+    pub refused: u64,
 }
 
 /// The own-address filter: bit `own_hash(addr)` is set for each own address.
@@ -296,11 +344,11 @@ pub struct Meta {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// The [`Reason`] the packet was handed up for (miss, unresolved).
+    /// The [`Reason`] the packet was handed up (miss, unresolved) or dropped for.
     pub reason: u32,
     /// Ingress ifindex.
     pub ifindex: u32,
-    /// 4 or 6; 0 where the frame was dropped before its addresses were read.
+    /// 4 or 6; 0 where the frame ends before its addresses.
     pub family: u32,
     /// Bytes of the frame.
     pub length: u32,
@@ -352,12 +400,20 @@ pub mod engine {
     pub const MULTIBIT: u32 = 1;
     /// The kernel's own tables, by `bpf_fib_lookup`.
     pub const KERNEL: u32 = 2;
+    /// None: every destination has one next-hop id, IPv4's is
+    /// [`super::FIRST_ID4`] and IPv6's [`super::FIRST_ID6`]. No router's, but
+    /// `forwarder bench` measures by it what the lookup costs.
+    pub const CONSTANT: u32 = 3;
 }
 
 /// Names of the constants that are set at load, as in the object file.
 pub mod global {
     /// One of [`super::engine`].
     pub const ENGINE: &str = "ENGINE";
+    /// Words of the value of map `ROWS4`; 0 = each row is an entry.
+    pub const WORDS4: &str = "WORDS4";
+    /// Words of the value of map `ROWS6`, likewise.
+    pub const WORDS6: &str = "WORDS6";
     /// Seed of the flow hash, of this router alone: routers in a row that hash
     /// alike would use one path of several each.
     pub const SEED: &str = "SEED";
@@ -367,7 +423,8 @@ pub mod global {
 pub mod map {
     /// LPM_TRIE, IPv4 prefix → next-hop id.
     pub const ROUTES4: &str = "ROUTES4";
-    /// ARRAY, mapped by the daemon, rows of the trie of [`crate::trie`].
+    /// ARRAY, mapped by the daemon: rows of the trie of [`crate::trie`], all as one
+    /// value, or each as one.
     pub const ROWS4: &str = "ROWS4";
     /// LPM_TRIE, IPv6 prefix → next-hop id.
     pub const ROUTES6: &str = "ROUTES6";
@@ -384,11 +441,12 @@ pub mod map {
     pub const VLAN_PORTS: &str = "VLAN_PORTS";
     /// HASH, own IPv6 address (network order) → 1.
     pub const OWN6: &str = "OWN6";
-    /// ARRAY, next-hop id → word.
+    /// ARRAY of one value, mapped by the daemon: a word for each next-hop id.
     pub const NEXTHOP: &str = "NEXTHOP";
-    /// ARRAY, slot → `Adjacency`.
+    /// ARRAY of one value, mapped by the daemon: an `Adjacency` for each slot.
     pub const ADJACENCY: &str = "ADJACENCY";
-    /// ARRAY, `ifindex & (PORT_SLOTS - 1)` → `Port`.
+    /// ARRAY of one value, mapped by the daemon: a `Port` for each
+    /// `ifindex & (PORT_SLOTS - 1)`.
     pub const PORTS: &str = "PORTS";
     /// PERCPU_ARRAY, port number → `CounterRow`.
     pub const COUNTERS: &str = "COUNTERS";
@@ -428,11 +486,12 @@ pub mod program {
 
 const _: () = {
     assert!(size_of::<Port>() == 32);
-    assert!(size_of::<Adjacency>() == 32);
+    assert!(size_of::<Adjacency>() == 4 * Adjacency::WORDS);
+    assert!(core::mem::offset_of!(Adjacency, used) == 4 * Adjacency::USED_WORD);
     assert!(size_of::<Counter>() == 16);
     assert!(size_of::<CounterRow>() == 16 * Reason::ROW);
     assert!(size_of::<PuntLimit>() == 16);
-    assert!(size_of::<PuntState>() == 8);
+    assert!(size_of::<PuntState>() == 16);
     assert!(size_of::<OwnFilter>() == 4 * OWN_FILTER_WORDS);
     assert!(size_of::<Meta>() == 32);
     assert!(size_of::<Event>() == 48);

@@ -111,7 +111,7 @@ reasons! {
     /// The header checksum is wrong.
     BadChecksum = 32, "bad-checksum", Dropped;
     /// Source address no host may use: 0/8, 127/8, multicast, broadcast, class E;
-    /// ::, ::1, ff00::/8, mapped IPv4.
+    /// ::, ::1, ff00::/8.
     MartianSource = 33, "martian-source", Dropped;
     /// Source address is one of this router's own.
     OwnSource = 34, "own-source", Dropped;

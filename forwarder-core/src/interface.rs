@@ -21,6 +21,50 @@ pub struct InterfaceAddress {
     pub secondary: bool,
 }
 
+/// The check of a packet's source by the way back to it (RFC 3704).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum ReversePath {
+    /// Any source is accepted.
+    #[default]
+    Off,
+    /// There is a way back.
+    Loose,
+    /// The way back leaves by the interface that the packet came in by.
+    Strict,
+}
+
+impl ReversePath {
+    /// What a value of `rp_filter` means: the kernel asks for 0 and 1 only
+    /// (`__fib_validate_source`).
+    pub const fn from_sysctl(value: u32) -> ReversePath {
+        match value {
+            0 => ReversePath::Off,
+            1 => ReversePath::Strict,
+            _ => ReversePath::Loose,
+        }
+    }
+
+    /// As it is written in the file and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReversePath::Off => "off",
+            ReversePath::Loose => "loose",
+            ReversePath::Strict => "strict",
+        }
+    }
+}
+
+/// What makes an interface the sub-interface of another (`IFLA_VLAN_*`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vlan {
+    /// VLAN id.
+    pub id: u16,
+    /// The tag is 802.1ad (the service tag of QinQ) rather than 802.1Q.
+    pub ad: bool,
+    /// An `egress-qos-map` gives its tags priorities.
+    pub prioritised: bool,
+}
+
 /// An interface as the kernel tells of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Interface {
@@ -48,6 +92,8 @@ pub struct Interface {
     pub ethernet: bool,
     /// `IFLA_INFO_KIND`: "veth", "bridge", "vlan"; empty for hardware.
     pub kind: String,
+    /// Of a VLAN sub-interface.
+    pub vlan: Option<Vlan>,
     /// `IFLA_MASTER`: the bridge, bond or VRF it belongs to.
     pub master: Option<Ifindex>,
     /// `IFLA_LINK`: the device below (a VLAN's parent, a veth's peer).
@@ -61,6 +107,8 @@ pub struct Interface {
     pub forwarding6: bool,
     /// `net.ipv4.conf.NAME.send_redirects`, `all` included.
     pub send_redirects: bool,
+    /// `net.ipv4.conf.NAME.rp_filter`, `all` included: the larger counts.
+    pub rp_filter: ReversePath,
     /// Its addresses, sorted.
     pub addresses: Vec<InterfaceAddress>,
 }

@@ -7,15 +7,15 @@ use core::hint::black_box;
 
 use aya_ebpf::maps::lpm_trie::Key;
 use forwarder_common::abi::{
-    Adjacency, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS, OWN_FILTER_WORDS, engine, own_fold,
-    own_hash,
+    Adjacency, FIRST_COUNTED, FIRST_ID4, FIRST_ID6, GROUP_BUCKETS, GROUP_LINKS, NexthopKind,
+    OWN_FILTER_WORDS, PORT_SLOTS, Port, engine, nexthop_word, own_fold, own_hash,
 };
 use forwarder_common::flow::FlowHash;
+use forwarder_common::reason::Reason;
 use forwarder_common::trie::{self, NO_ROUTE, Row, Rows};
 
-use aya_ebpf::maps::Array;
-
-use crate::maps;
+use crate::maps::{self, Table};
+use crate::opaque::opaque;
 
 /// Set at load, one of [`engine`]. In read-only memory, which the verifier
 /// knows: the branch not taken is not in the program that runs.
@@ -25,6 +25,16 @@ static ENGINE: u32 = engine::LPM_TRIE;
 /// Likewise: the seed of the flow hash.
 #[unsafe(no_mangle)]
 static SEED: u32 = 0;
+
+/// Words of `ROWS4`, whose size is set at load. The verifier knows them, too: a
+/// comparison with them is all that a load wants. 0 where each row is an entry:
+/// kernels before 6.0 take no value of more than 4 MiB.
+#[unsafe(no_mangle)]
+static WORDS4: u32 = 0;
+
+/// Those of `ROWS6`.
+#[unsafe(no_mangle)]
+static WORDS6: u32 = 0;
 
 /// One of [`engine`].
 #[inline(always)]
@@ -41,57 +51,145 @@ pub fn seed() -> u32 {
     unsafe { core::ptr::read_volatile(&raw const SEED) }
 }
 
-/// Next-hop id and word of an IPv4 address's longest match; `None` = no route.
-#[inline(always)]
-pub fn lookup4(address_be: u32) -> Option<(u32, u32)> {
-    let id = if engine() == engine::MULTIBIT {
-        trie::lookup4(&MappedRows(&maps::ROWS4), u32::from_be(address_be))?
-    } else {
-        *maps::ROUTES4.get(Key::new(32, address_be))?
-    };
-    Some((id, nexthop(id)?))
+/// What a lookup finds: a next-hop id and its word. Of an `Option` LLVM would
+/// keep what `None` leaves undefined, which the verifier refuses to see kept.
+#[derive(Clone, Copy)]
+pub struct Found {
+    pub id: u32,
+    pub word: u32,
 }
 
-/// That of an IPv6 address.
+/// No route is a way, too: up, counted as what it is.
+const NO_WAY: Found = Found {
+    id: 0,
+    word: nexthop_word(NexthopKind::Up, Reason::NoRoute as u32),
+};
+
+impl Found {
+    #[inline(always)]
+    fn of(id: Option<u32>) -> Found {
+        let Some(id) = id else {
+            return NO_WAY;
+        };
+        match nexthop(id) {
+            Some(word) => Found { id, word },
+            None => NO_WAY,
+        }
+    }
+}
+
+/// An IPv4 address's longest match.
 #[inline(always)]
-pub fn lookup6(address_be: &[u32; 4]) -> Option<(u32, u32)> {
+pub fn lookup4(address_be: u32) -> Found {
+    Found::of(id4(address_be))
+}
+
+#[inline(always)]
+fn id4(address_be: u32) -> Option<u32> {
+    match engine() {
+        engine::MULTIBIT => {}
+        engine::LPM_TRIE => return maps::ROUTES4.get(Key::new(32, address_be)).copied(),
+        engine::CONSTANT => return Some(FIRST_ID4),
+        _ => return None,
+    }
+    // SAFETY: as in `engine`.
+    let words = unsafe { core::ptr::read_volatile(&raw const WORDS4) };
+    let rows = MappedRows::new(&maps::ROWS4, words)?;
+    trie::lookup4(&rows, u32::from_be(address_be))
+}
+
+/// An IPv6 address's.
+#[inline(always)]
+pub fn lookup6(address_be: &[u32; 4]) -> Found {
+    Found::of(id6(address_be))
+}
+
+#[inline(always)]
+fn id6(address_be: &[u32; 4]) -> Option<u32> {
+    match engine() {
+        engine::MULTIBIT => {}
+        engine::LPM_TRIE => return maps::ROUTES6.get(Key::new(128, *address_be)).copied(),
+        engine::CONSTANT => return Some(FIRST_ID6),
+        _ => return None,
+    }
+    // SAFETY: as in `engine`.
+    let words = unsafe { core::ptr::read_volatile(&raw const WORDS6) };
+    let rows = MappedRows::new(&maps::ROWS6, words)?;
     let [a, b, c, d] = *address_be;
-    let id = if engine() == engine::MULTIBIT {
-        let words = [
-            u32::from_be(a),
-            u32::from_be(b),
-            u32::from_be(c),
-            u32::from_be(d),
-        ];
-        trie::lookup6(&MappedRows(&maps::ROWS6), words)?
-    } else {
-        *maps::ROUTES6.get(Key::new(128, *address_be))?
-    };
-    Some((id, nexthop(id)?))
+    let address = [
+        u32::from_be(a),
+        u32::from_be(b),
+        u32::from_be(c),
+        u32::from_be(d),
+    ];
+    trie::lookup6(&rows, address)
 }
 
 /// The word of a next-hop id. One out of range cannot be: the daemon allocates
 /// below the map's size. Were it so, the packet goes up as one without a route.
 #[inline(always)]
 pub fn nexthop(id: u32) -> Option<u32> {
-    let word = maps::NEXTHOP.get_ptr(id)?;
+    let word = element(&maps::NEXTHOP, id)?;
     // SAFETY: a map value; volatile because the daemon stores it at any time.
     Some(unsafe { core::ptr::read_volatile(word) })
 }
 
-/// The rows of a trie.
-struct MappedRows(&'static Array<Row>);
+/// An element of a table.
+#[inline(always)]
+pub fn element<T, const N: usize>(table: &'static Table<[T; N]>, index: u32) -> Option<*mut T> {
+    let first = table.get_ptr_mut(0)? as *mut T;
+    let index = opaque(index as usize);
+    if index >= N {
+        return None;
+    }
+    // SAFETY: within the value.
+    Some(unsafe { first.add(index) })
+}
 
-impl Rows for MappedRows {
+/// The rows of a trie.
+struct MappedRows<const N: usize> {
+    table: &'static Table<[Row; N]>,
+    first: *const u32,
+    words: u32,
+}
+
+impl<const N: usize> MappedRows<N> {
     #[inline(always)]
-    fn word(&self, row: u32, column: u32) -> u32 {
-        let Some(row) = self.0.get_ptr(row) else {
+    fn new(table: &'static Table<[Row; N]>, words: u32) -> Option<Self> {
+        let first = table.get_ptr(0)? as *const u32;
+        Some(MappedRows {
+            table,
+            first,
+            words,
+        })
+    }
+
+    /// A word of a row that is an entry of its own.
+    #[inline(always)]
+    fn of_entry(&self, row: u32, column: u32) -> u32 {
+        let Some(row) = self.table.get_ptr(row) else {
             return NO_ROUTE;
         };
         let row = row as *const u32;
         // SAFETY: a row has a word for each value of a byte; volatile because
         // the daemon stores it at any time.
         unsafe { core::ptr::read_volatile(row.add((column & 0xff) as usize)) }
+    }
+}
+
+impl<const N: usize> Rows for MappedRows<N> {
+    #[inline(always)]
+    fn word(&self, row: u32, column: u32) -> u32 {
+        if self.words == 0 {
+            return self.of_entry(row, column);
+        }
+        let index = opaque(((row as usize) << 8) | (column & 0xff) as usize);
+        if index >= self.words as usize {
+            return NO_ROUTE;
+        }
+        // SAFETY: within the value, whose size in words that is; volatile
+        // because the daemon stores the word at any time.
+        unsafe { core::ptr::read_volatile(self.first.add(index)) }
     }
 }
 
@@ -139,10 +237,18 @@ pub fn count_route(id: u32, bytes: u32) {
 /// The adjacency of a word of kind `Adjacency`.
 #[inline(always)]
 pub fn adjacency(slot: u32) -> Option<&'static mut Adjacency> {
-    let pointer = maps::ADJACENCY.get_ptr_mut(slot)?;
+    let pointer = element(&maps::ADJACENCY, slot)?;
     // SAFETY: map values live as long as the program; all but `used` is
     // immutable while a word refers to the slot.
     Some(unsafe { &mut *pointer })
+}
+
+/// The entry in the port table where an interface's would be.
+#[inline(always)]
+pub fn port(ifindex: u32) -> Option<&'static Port> {
+    let pointer = element(&maps::PORTS, ifindex & (PORT_SLOTS - 1))?;
+    // SAFETY: a map value.
+    Some(unsafe { &*pointer })
 }
 
 /// Whether the address is one of our own: a one-hash filter in front of the

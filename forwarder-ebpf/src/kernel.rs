@@ -13,11 +13,11 @@ use aya_ebpf::bindings::{
 use aya_ebpf::helpers::generated::bpf_fib_lookup;
 use aya_ebpf::maps::DevMap;
 use aya_ebpf::programs::XdpContext;
-use forwarder_common::abi::{Adjacency, CounterRow, PORT_SLOTS, Port};
+use forwarder_common::abi::{Adjacency, CounterRow, Port};
 use forwarder_common::reason::{PuntClass, Reason};
 
 use crate::packet::Packet;
-use crate::{forward, maps, rewrite, verdict};
+use crate::{fib, forward, rewrite, verdict};
 
 /// Asks the kernel, and carries out what it says.
 #[inline(always)]
@@ -32,10 +32,8 @@ pub fn route<P: Packet>(
     if let Some((reason, class)) = packet.special_destination() {
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
-    let mut params = packet.question(port.ifindex);
-    // SAFETY: context and parameters are valid for the call.
-    let answer =
-        unsafe { bpf_fib_lookup(ctx.as_ptr(), &raw mut params, size_of::<Params>() as i32, 0) };
+    let mut adjacency = Adjacency::default();
+    let answer = ask(ctx, packet, port.ifindex, &mut adjacency);
     if answer as u32 != BPF_FIB_LKUP_RET_SUCCESS {
         return refused(port, row, packet, answer);
     }
@@ -43,24 +41,51 @@ pub fn route<P: Packet>(
         let (reason, class) = (Reason::TtlExpired, PuntClass::Ttl);
         return verdict::up_limited(row, reason, class, packet.frame_len());
     }
-    let egress = maps::PORTS.get(params.ifindex & (PORT_SLOTS - 1));
-    let Some(egress) = egress.filter(|egress| egress.ifindex == params.ifindex) else {
+    if port.flags & (P::RP_STRICT | P::RP_LOOSE) != 0 && !is_right_source(ctx, packet, port) {
+        return verdict::dropped(row, Reason::ReversePath as u32, packet.frame_len());
+    }
+    let egress = fib::port(adjacency.ifindex);
+    let Some(egress) = egress.filter(|egress| egress.ifindex == adjacency.ifindex) else {
         let reason = Reason::EgressCannotRedirect as u32;
         return verdict::up(row, reason, packet.frame_len());
     };
+    adjacency.port = egress.tx;
+    adjacency.tags = egress.tags;
+    forward::transmit(ctx, tx, port, row, packet, &adjacency)
+}
+
+/// The helper's answer; the way out that goes with success. Out of line: what
+/// it is asked with would lie on the stack of a frame's whole way.
+#[inline(never)]
+fn ask<P: Packet>(ctx: &XdpContext, packet: &P, ifindex: u32, way: &mut Adjacency) -> i64 {
+    let mut params = packet.question(ifindex);
+    // SAFETY: context and parameters are valid for the call.
+    let answer =
+        unsafe { bpf_fib_lookup(ctx.as_ptr(), &raw mut params, size_of::<Params>() as i32, 0) };
     // SAFETY: the helper has written it (kernel 5.12), or left the length.
     let mtu = u32::from(unsafe { params.__bindgen_anon_1.mtu_result });
-    let adjacency = Adjacency {
-        destination: params.dmac,
-        source: params.smac,
-        port: egress.tx,
-        // A short frame is padded beyond what the kernel was asked about.
-        mtu: mtu.max(rewrite::MINIMUM_FRAME),
-        ifindex: params.ifindex,
-        used: 0,
-        tags: egress.tags,
-    };
-    forward::transmit(ctx, tx, port, row, packet, &adjacency)
+    way.destination = params.dmac;
+    way.source = params.smac;
+    // A short frame is padded beyond what the kernel was asked about.
+    way.mtu = mtu.max(rewrite::MINIMUM_PAYLOAD);
+    way.ifindex = params.ifindex;
+    answer
+}
+
+/// The reverse-path check: whether there is a way back to the source (loose), and
+/// whether it is by this port (strict).
+#[inline(never)]
+fn is_right_source<P: Packet>(ctx: &XdpContext, packet: &P, port: &Port) -> bool {
+    let mut params = packet.question_back(port.ifindex);
+    // SAFETY: context and parameters are valid for the call.
+    let answer =
+        unsafe { bpf_fib_lookup(ctx.as_ptr(), &raw mut params, size_of::<Params>() as i32, 0) };
+    // Without a neighbour entry there is a way, too.
+    let there = matches!(
+        answer as u32,
+        BPF_FIB_LKUP_RET_SUCCESS | BPF_FIB_LKUP_RET_NO_NEIGH
+    );
+    there && (port.flags & P::RP_STRICT == 0 || params.ifindex == port.ifindex)
 }
 
 #[inline(always)]

@@ -9,6 +9,8 @@
 //!
 //! Loaded and attached by `forwarder::dataplane`; the maps are filled by it.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+// `opaque`: the architecture's assembler is not stable yet.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
 mod fib;
@@ -18,6 +20,8 @@ mod forward;
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod opaque;
 #[cfg(target_arch = "bpf")]
 mod packet;
 #[cfg(target_arch = "bpf")]
@@ -38,12 +42,14 @@ mod programs {
 
     /// For drivers that keep a frame in one buffer, and for generic mode.
     #[xdp]
+    #[inline(always)]
     fn forward(ctx: XdpContext) -> u32 {
         forward::packet::<false>(&ctx, &maps::TX_PORTS)
     }
 
     /// For drivers with multi-buffer frames (jumbo MTU).
     #[xdp(frags)]
+    #[inline(always)]
     fn forward_frags(ctx: XdpContext) -> u32 {
         forward::packet::<true>(&ctx, &maps::TX_PORTS_FRAGS)
     }

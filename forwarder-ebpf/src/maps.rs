@@ -1,5 +1,9 @@
 //! The maps shared with the daemon. Layouts and names: `forwarder_common::abi`.
 //! The daemon sets the sizes that are configurable when it loads the object.
+//!
+//! What a packet meets on its way is one value each ([`Table`]): the verifier
+//! inlines a lookup in an array by way of a key on the stack, which stands
+//! between the loads of a packet, each of which waits for the one before.
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
@@ -12,17 +16,22 @@ use forwarder_common::abi::{
 use forwarder_common::reason::PuntClass;
 use forwarder_common::trie::{ROOT_ROWS, Row};
 
+/// An array of one entry, whose value is an array that the program indexes itself.
+pub type Table<T> = Array<T>;
+
 #[map]
 pub static ROUTES4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(1 << 20, 0);
 
+/// The loader sets the size of the value.
 #[map]
-pub static ROWS4: Array<Row> = Array::with_max_entries(ROOT_ROWS, BPF_F_MMAPABLE);
+pub static ROWS4: Table<[Row; ROOT_ROWS as usize]> = Table::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
 pub static ROUTES6: LpmTrie<[u32; 4], u32> = LpmTrie::with_max_entries(1 << 20, 0);
 
+/// Likewise.
 #[map]
-pub static ROWS6: Array<Row> = Array::with_max_entries(ROOT_ROWS, BPF_F_MMAPABLE);
+pub static ROWS6: Table<[Row; ROOT_ROWS as usize]> = Table::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
 pub static GROUP: Array<[u32; GROUP_BUCKETS]> = Array::with_max_entries(MAX_GROUPS, 0);
@@ -37,13 +46,15 @@ pub static ROUTE_COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(
 pub static VLAN_PORTS: HashMap<VlanKey, Port> = HashMap::with_max_entries(MAX_VLANS, 0);
 
 #[map]
-pub static NEXTHOP: Array<u32> = Array::with_max_entries(MAX_NEXTHOPS, 0);
+pub static NEXTHOP: Table<[u32; MAX_NEXTHOPS as usize]> =
+    Table::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
-pub static ADJACENCY: Array<Adjacency> = Array::with_max_entries(MAX_ADJACENCIES, 0);
+pub static ADJACENCY: Table<[Adjacency; MAX_ADJACENCIES as usize]> =
+    Table::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
-pub static PORTS: Array<Port> = Array::with_max_entries(PORT_SLOTS, 0);
+pub static PORTS: Table<[Port; PORT_SLOTS as usize]> = Table::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
 pub static COUNTERS: PerCpuArray<CounterRow> = PerCpuArray::with_max_entries(MAX_PORTS, 0);

@@ -27,10 +27,7 @@ pub fn check<P: Packet>(port: &Port, packet: &P) -> ReversePath {
         return ReversePath::Right;
     }
     let strict = port.flags & P::RP_STRICT != 0;
-    let Some((_, word)) = packet.route_back() else {
-        return ReversePath::Wrong;
-    };
-    by_word(port, strict, word)
+    by_word(port, strict, packet.route_back().word)
 }
 
 #[inline(never)]
@@ -39,6 +36,8 @@ fn by_word(port: &Port, strict: bool, word: u32) -> ReversePath {
     const RESOLVE: u32 = NexthopKind::Resolve as u32;
     const GROUP: u32 = NexthopKind::Group as u32;
     const UP: u32 = NexthopKind::Up as u32;
+    const UNREACHABLE: u32 = Reason::Unreachable as u32;
+    const NO_ROUTE: u32 = Reason::NoRoute as u32;
 
     let (kind, slot) = (nexthop_kind(word) & !KIND_COUNTED, nexthop_slot(word));
     let by_this_port = match kind {
@@ -52,8 +51,10 @@ fn by_word(port: &Port, strict: bool, word: u32) -> ReversePath {
             None => return ReversePath::KernelsToSay(Reason::Multipath as u32),
         },
         GROUP => true,
-        UP if slot != Reason::Unreachable as u32 => return ReversePath::KernelsToSay(slot),
-        // Unreachable, prohibit, blackhole: no way back.
+        UP if slot != UNREACHABLE && slot != NO_ROUTE => {
+            return ReversePath::KernelsToSay(slot);
+        }
+        // None, unreachable, prohibit, blackhole: no way back.
         _ => return ReversePath::Wrong,
     };
     if by_this_port || !strict {

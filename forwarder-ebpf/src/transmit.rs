@@ -9,10 +9,10 @@
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::helpers::generated::bpf_jiffies64;
 use aya_ebpf::programs::BtfTracePointContext;
-use forwarder_common::abi::{MAX_PORTS, PORT_SLOTS, TxFilter};
+use forwarder_common::abi::{MAX_PORTS, TxFilter};
 use forwarder_common::reason::Reason;
 
-use crate::{maps, verdict};
+use crate::{fib, maps, verdict};
 
 /// `xdp_redirect_err(dev, xdp, tgt, err, map_type, map_id, index)`.
 #[inline(always)]
@@ -92,7 +92,7 @@ fn port_of(device: *const u8, filter: &TxFilter) -> Option<u32> {
     if unsafe { bpf_probe_read_kernel(inum) }.ok()? != filter.netns_inum {
         return None;
     }
-    let port = maps::PORTS.get(ifindex & (PORT_SLOTS - 1))?;
+    let port = fib::port(ifindex)?;
     (port.ifindex == ifindex).then_some(port.number)
 }
 

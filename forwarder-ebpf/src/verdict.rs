@@ -5,11 +5,12 @@ use core::hint::black_box;
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{Counter, CounterRow, Event, PuntState};
 use forwarder_common::reason::{PuntClass, Reason};
 
 use crate::maps;
-use crate::packet::Packet;
+use crate::packet::{self, Packet};
 
 /// The counter row of a port on this CPU. `None` only for a number out of
 /// range, which no table entry holds.
@@ -40,22 +41,57 @@ pub fn forwarded(row: &mut CounterRow, bytes: u32) -> u32 {
     XDP_REDIRECT
 }
 
-/// The packet ends here.
-#[inline(always)]
+/// The packet ends here. The reason goes along above the action, for
+/// [`finish`]. Out of line, like all that is not forwarding: the code
+/// and the stack of the packet's way stay small (512 bytes for all calls).
+#[inline(never)]
 pub fn dropped(row: &mut CounterRow, reason: u32, bytes: u32) -> u32 {
     count(row, reason, 1, u64::from(bytes));
+    reason << REASON_SHIFT | XDP_DROP
+}
+
+/// Where [`dropped`] puts the reason in what a packet's way returns.
+const REASON_SHIFT: u32 = 8;
+
+/// The action for the kernel; of what was dropped the daemon gets a sample.
+/// Every other way ends in a constant, so that LLVM leaves the test out of it.
+#[inline(always)]
+pub fn finish<const FRAGS: bool>(ctx: &XdpContext, action: u32) -> u32 {
+    if action >> REASON_SHIFT == 0 {
+        return action;
+    }
+    let bytes = packet::frame_len::<FRAGS>(ctx);
+    drop_event(ctx, action >> REASON_SHIFT, bytes);
     XDP_DROP
 }
 
+/// Reads the addresses anew: some drops come before they were, and none of the
+/// others should carry them along.
+#[inline(never)]
+fn drop_event(ctx: &XdpContext, reason: u32, length: u32) {
+    if !take_credit(PuntClass::EVENT_SLOT) {
+        return;
+    }
+    let (family, source_be, destination_be) = packet::addresses(ctx);
+    send(&Event {
+        reason,
+        ifindex: ctx.ingress_ifindex() as u32,
+        family,
+        length,
+        destination_be,
+        source_be,
+    });
+}
+
 /// The packet goes up unchanged, for a reason without a limit.
-#[inline(always)]
+#[inline(never)]
 pub fn up(row: &mut CounterRow, reason: u32, bytes: u32) -> u32 {
     count(row, reason, 1, u64::from(bytes));
     XDP_PASS
 }
 
 /// The packet goes up unchanged if its class has credit left.
-#[inline(always)]
+#[inline(never)]
 pub fn up_limited(row: &mut CounterRow, reason: Reason, class: PuntClass, bytes: u32) -> u32 {
     if take_credit(class as u32) {
         up(row, reason as u32, bytes)
@@ -87,6 +123,7 @@ pub fn take_credit(slot: u32) -> bool {
         now
     };
     if tat - now > limit.burst_ns {
+        state.refused += 1;
         return false;
     }
     state.tat_ns = tat + limit.cost_ns;
@@ -101,14 +138,24 @@ pub fn event<P: Packet>(reason: Reason, ifindex: u32, packet: &P) {
         return;
     }
     let (source_be, destination_be) = packet.addresses();
-    let event = Event {
+    send(&Event {
         reason: reason as u32,
         ifindex,
         family: P::FAMILY,
         length: packet.frame_len(),
         destination_be,
         source_be,
-    };
-    // A full ring means that the daemon is behind; the packet itself is counted.
-    let _ = maps::EVENTS.output::<Event>(event, 0);
+    });
+}
+
+/// A full ring means that the daemon is behind.
+#[inline(always)]
+fn send(event: &Event) {
+    if maps::EVENTS.output::<Event>(event, 0).is_ok() {
+        return;
+    }
+    if let Some(state) = maps::PUNT_STATE.get_ptr_mut(PuntClass::EVENT_SLOT) {
+        // SAFETY: a per-CPU value.
+        unsafe { (*state).refused += 1 };
+    }
 }

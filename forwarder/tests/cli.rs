@@ -441,3 +441,56 @@ fn json_goes_to_stdout_and_errors_to_stderr() {
     assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""));
     assert_eq!(answer.stderr, "error: f.toml:1:1: x\n");
 }
+
+/// Root or not: what is wrong with the arguments is said before anything is done.
+#[test]
+fn a_measurement_of_nothing_is_a_usage_error_that_says_what_can_be() {
+    let place = Place::new();
+    for (arguments, hint) in [
+        (&["bench", "forward", "--routes", "0"][..], "1..=4000000"),
+        (&["bench", "forward", "--ways", "teleport"], "ip-forward"),
+        (&["bench", "forward", "--destinations", "0"], "zipf"),
+        (&["bench", "forward", "--batch", "257"], "1..=256"),
+        (&["bench", "forward", "--next-hops", "0"], "1..=200"),
+        (
+            &["bench", "fib", "--engine", "dir24"],
+            "multibit, lpm-trie or kernel",
+        ),
+        (
+            &["bench", "program", "--engine", "kernel"],
+            "multibit or lpm-trie",
+        ),
+        (
+            &["bench", "fib", "--routes", "5", "--file", "x"],
+            "cannot be used with",
+        ),
+    ] {
+        let answer = place.run(arguments);
+        assert_eq!(answer.code, Some(2), "{arguments:?}: {}", answer.stderr);
+        assert!(
+            answer.stderr.contains(hint),
+            "{arguments:?}: {}",
+            answer.stderr
+        );
+    }
+}
+
+#[test]
+fn a_bad_line_of_a_table_to_measure_is_named_by_file_and_number() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: measuring needs root");
+        return;
+    }
+    let place = Place::new();
+    let bad = place.write("bad", "192.0.2.0/24\n192.0.2.0/44\n");
+    let empty = place.write("empty", "# nothing\n");
+    for (file, hint) in [
+        (bad.as_str(), "line 2"),
+        (empty.as_str(), "holds no ipv4 prefix"),
+        ("/no/such/table", "opening /no/such/table"),
+    ] {
+        let answer = place.run(&["bench", "fib", "--file", file]);
+        assert_eq!(answer.code, Some(1), "{file}: {}", answer.stderr);
+        assert!(answer.stderr.contains(hint), "{file}: {}", answer.stderr);
+    }
+}

@@ -17,8 +17,14 @@ pub struct Frame {
     pub version: u8,
     /// Header length in words; `None` = what the options make it.
     pub ihl: Option<u8>,
+    /// Type of service.
+    pub tos: u8,
     /// Total length; `None` = the true one.
     pub total_len: Option<u16>,
+    /// Identification.
+    pub id: u16,
+    /// Flags and fragment offset: as a host sends what is not to be fragmented.
+    pub fragment: u16,
     /// Time to live.
     pub ttl: u8,
     /// Protocol.
@@ -45,7 +51,10 @@ impl Default for Frame {
             ether_type: 0x0800,
             version: 4,
             ihl: None,
+            tos: 0,
             total_len: None,
+            id: 0x1234,
+            fragment: 0x4000,
             ttl: 64,
             protocol: 17,
             source: Ipv4Addr::new(198, 51, 100, 7),
@@ -75,9 +84,15 @@ impl Frame {
         let words = 5 + self.options.len() / 4;
         let length = words * 4 + self.payload.len();
         let ihl = self.ihl.unwrap_or(words as u8);
-        let mut header = vec![self.version << 4 | ihl, 0];
-        header.extend(self.total_len.unwrap_or(length as u16).to_be_bytes());
-        header.extend([0x12, 0x34, 0x40, 0, self.ttl, self.protocol, 0, 0]);
+        let mut header = vec![self.version << 4 | ihl, self.tos];
+        for half in [
+            self.total_len.unwrap_or(length as u16),
+            self.id,
+            self.fragment,
+        ] {
+            header.extend(half.to_be_bytes());
+        }
+        header.extend([self.ttl, self.protocol, 0, 0]);
         header.extend(self.source.octets());
         header.extend(self.destination.octets());
         header.extend(&self.options);

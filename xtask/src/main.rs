@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | build | demo | test`.
+//! The project's own commands: `cargo xtask setup | build | demo | bench | test`.
 //!
 //! One file a verb, plain `std::process::Command`: what a verb does is what
 //! one would type, so a reader can take any line of it to a shell. The verbs
@@ -6,6 +6,7 @@
 //! of them to be run by hand.
 #![expect(clippy::print_stdout, reason = "a command-line tool's own output")]
 
+mod bench;
 mod build;
 mod demo;
 mod setup;
@@ -36,6 +37,13 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Measure lookups, forwarding, route changes beside their alternatives
+    Bench {
+        /// Handed to `forwarder bench`: forward (the default), fib, program, and
+        /// what they take (`--json`, `--help`)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Format, lints, repository checks and tests; the last line counts them
     Test {
         /// Only this group, without lints and checks
@@ -54,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run(),
         Verb::Build => build::run(),
         Verb::Demo { args } => demo::run(&args),
+        Verb::Bench { args } => bench::run(&args),
         Verb::Test {
             group,
             filter,

@@ -28,6 +28,9 @@ pub(crate) enum Group {
     Netns,
     /// Beside FRR and BIRD
     Interop,
+    /// A large table in every engine: with FORWARDER_DFZ=FILE (a prefix a line,
+    /// gzip or not) a whole one of the Internet, for minutes
+    Table,
     /// On other kernels, in emulated machines; only when asked for
     Vm,
 }
@@ -39,6 +42,7 @@ impl Group {
             Group::Unit => "not binary(netns) and not binary(interop)",
             Group::Netns => "binary(netns)",
             Group::Interop => "binary(interop)",
+            Group::Table => "test(/^equal::table::/)",
             Group::Vm => "binary(vm)",
         }
     }

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use forwarder_common::reason::PuntClass;
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use super::error::wrong;
 use super::glob::Glob;
-use super::value::{self, integer};
+use super::value::{self, Prefix, integer};
+use crate::interface::ReversePath;
 
 /// `[dataplane]`.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -35,6 +37,24 @@ pub struct Dataplane {
     /// How long a neighbour that no packet used is still kept resolved.
     #[serde(deserialize_with = "value::duration")]
     pub neighbour_idle: Duration,
+    /// Routes that are counted each by itself, by their exact prefixes.
+    #[serde(deserialize_with = "prefixes")]
+    pub count: BTreeSet<IpNet>,
+    /// `[[dataplane.interface]]`, in the file's order.
+    #[serde(rename = "interface", deserialize_with = "ports")]
+    pub ports: Vec<PortSettings>,
+}
+
+/// `[[dataplane.interface]]`: settings of one port, or of those that match.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PortSettings {
+    /// Which.
+    pub name: Glob,
+    /// How the sources of packets are checked, for both families; `None` = as
+    /// the kernel does: by `rp_filter`, and not at all for IPv6.
+    #[serde(default, deserialize_with = "reverse_path")]
+    pub reverse_path: Option<ReversePath>,
 }
 
 impl Default for Dataplane {
@@ -48,6 +68,8 @@ impl Default for Dataplane {
             bypass: BTreeSet::new(),
             punt: PuntLimits::default(),
             neighbour_idle: Duration::from_secs(60),
+            count: BTreeSet::new(),
+            ports: Vec::new(),
         }
     }
 }
@@ -58,6 +80,13 @@ impl Dataplane {
     pub fn chooses(&self, name: &str) -> Option<bool> {
         let globs = &self.interfaces;
         (!globs.is_empty()).then(|| globs.iter().any(|glob| glob.matches(name)))
+    }
+
+    /// How the sources of packets are checked that come in by this interface;
+    /// `None` = as the kernel does. The first table that matches counts.
+    pub fn reverse_path(&self, name: &str) -> Option<ReversePath> {
+        let ours = self.ports.iter().find(|port| port.name.matches(name));
+        ours.and_then(|port| port.reverse_path)
     }
 }
 
@@ -145,11 +174,14 @@ macro_rules! punt_limits {
         #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
         pub struct PuntLimits {
             $($(#[doc = $doc])* #[serde(deserialize_with = "rate")] pub $field: u32,)*
+            /// Events about single packets that the program tells the daemon.
+            #[serde(deserialize_with = "rate")]
+            pub events: u32,
         }
 
         impl Default for PuntLimits {
             fn default() -> Self {
-                PuntLimits { $($field: $default,)* }
+                PuntLimits { $($field: $default,)* events: 200 }
             }
         }
 
@@ -204,4 +236,41 @@ fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
         0..=1_000_000_000,
         "packets per second and CPU; 0 = no limit",
     )
+}
+
+fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<IpNet>, D::Error> {
+    let prefixes = Vec::<Prefix>::deserialize(deserializer)?;
+    Ok(prefixes.into_iter().map(|prefix| prefix.0).collect())
+}
+
+/// The second table of one name would never count.
+fn ports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortSettings>, D::Error> {
+    let ports = Vec::<PortSettings>::deserialize(deserializer)?;
+    let mut seen = BTreeSet::new();
+    match ports.iter().find(|port| !seen.insert(&port.name)) {
+        None => Ok(ports),
+        Some(PortSettings { name, .. }) => {
+            let message = format!("a second [[dataplane.interface]] for {name}");
+            let help = "put its settings into one table";
+            Err(serde::de::Error::custom(wrong(message, help)))
+        }
+    }
+}
+
+fn reverse_path<'de, D>(deserializer: D) -> Result<Option<ReversePath>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    value::string(deserializer, "how sources are checked", |text| {
+        const CHECKS: [ReversePath; 3] =
+            [ReversePath::Off, ReversePath::Loose, ReversePath::Strict];
+        if text == "kernel" {
+            return Ok(None);
+        }
+        let known = CHECKS.into_iter().find(|check| check.name() == text);
+        known.map(Some).ok_or_else(|| {
+            let help = "there are \"kernel\", \"off\", \"loose\" and \"strict\"";
+            wrong(format!("reverse-path {text:?} is not known"), help)
+        })
+    })
 }

@@ -24,10 +24,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use dataplane::{Attach, Bypass, Dataplane, Engine, PuntLimits};
+pub use dataplane::{Attach, Bypass, Dataplane, Engine, PortSettings, PuntLimits};
 pub use error::ConfigError;
 pub use glob::{Glob, GlobError};
 pub use kernel::{Distances, Kernel};
@@ -71,6 +74,14 @@ impl Config {
     /// be right.
     pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         Self::check(text).map_err(|fault| ConfigError::new(file, text, fault))
+    }
+
+    /// The prefixes whose routes are counted each by itself: `count` of
+    /// `[dataplane]` and of `[[static]]`.
+    pub fn counted(&self) -> BTreeSet<IpNet> {
+        let statics = self.statics.iter().filter(|route| route.count);
+        let named = self.dataplane.count.iter().copied();
+        named.chain(statics.map(|route| route.prefix)).collect()
     }
 
     fn check(text: &str) -> Result<Config, Fault> {

@@ -25,6 +25,8 @@ pub struct StaticRoute {
     pub metric: u32,
     /// Its tag.
     pub tag: u16,
+    /// Its prefix is counted by itself.
+    pub count: bool,
 }
 
 /// What a static route does.
@@ -71,6 +73,8 @@ pub(super) struct RawStatic {
     metric: u32,
     #[serde(default, deserialize_with = "value::tag")]
     tag: u16,
+    #[serde(default)]
+    count: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -137,6 +141,7 @@ pub(super) fn check(
             distance: raw.distance.unwrap_or(default_distance),
             metric: raw.metric,
             tag: raw.tag,
+            count: raw.count,
             target: target(raw)?,
         });
     }

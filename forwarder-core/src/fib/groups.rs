@@ -6,6 +6,8 @@
 //! lost, or came) leaves every bucket where it is that it can, so that only the
 //! flows of the lost member move, and a new one takes no more than its share.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use forwarder_common::abi::GROUP_BUCKETS;
@@ -57,21 +59,54 @@ fn furthest_behind(left: &[u32]) -> usize {
         .map_or(0, |(member, _)| member)
 }
 
-/// Buckets for each, by the largest remainder; the sum is all of them.
+/// Buckets for each; the sum is all of them. By the highest averages with odd
+/// divisors (Webster): the nearest to the weights of those ways of rounding in
+/// which nobody's share shrinks when another member goes.
 fn quotas(weights: &[u32]) -> Vec<u32> {
-    let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
-    let share = |weight: u32| u64::from(weight) * GROUP_BUCKETS as u64;
-    let mut quotas: Vec<u32> = weights
-        .iter()
-        .map(|&weight| (share(weight) / total.max(1)) as u32)
+    let mut quotas = vec![0; weights.len()];
+    // Heaped by weight / (2 × quota + 1), compared without the division.
+    let average = |member: usize, quota: u32| Average {
+        weight: u64::from(weights[member]),
+        divisor: u64::from(2 * quota + 1),
+        member: Reverse(member),
+    };
+    let mut heap: BinaryHeap<Average> = (0..weights.len())
+        .map(|member| average(member, 0))
         .collect();
-    let missing = GROUP_BUCKETS - quotas.iter().sum::<u32>() as usize;
-    let mut by_remainder: Vec<usize> = (0..weights.len()).collect();
-    by_remainder.sort_by_key(|&member| std::cmp::Reverse(share(weights[member]) % total.max(1)));
-    for member in by_remainder.into_iter().take(missing) {
+    for _ in 0..GROUP_BUCKETS {
+        let Some(Average {
+            member: Reverse(member),
+            ..
+        }) = heap.pop()
+        else {
+            break;
+        };
         quotas[member] += 1;
+        heap.push(average(member, quotas[member]));
     }
     quotas
+}
+
+/// A member's claim to the next bucket.
+#[derive(PartialEq, Eq)]
+struct Average {
+    weight: u64,
+    divisor: u64,
+    /// The first of equals.
+    member: Reverse<usize>,
+}
+
+impl Ord for Average {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (self.weight * other.divisor, other.weight * self.divisor);
+        ours.cmp(&theirs).then(self.member.cmp(&other.member))
+    }
+}
+
+impl PartialOrd for Average {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
@@ -112,12 +147,12 @@ mod tests {
             fewer.remove(lost);
             let number = |old: usize| (old != lost).then_some(old - usize::from(old > lost));
             let after = assign(&fewer, |bucket| number(usize::from(before[bucket])));
-            let moved = (0..GROUP_BUCKETS).filter(|&bucket| {
-                let same = number(usize::from(before[bucket]));
-                same.is_some_and(|same| usize::from(after[bucket]) != same)
-            });
-            // Rounding may take a bucket from each of the others.
-            prop_assert!(moved.count() <= fewer.len());
+            for bucket in 0..GROUP_BUCKETS {
+                if let Some(same) = number(usize::from(before[bucket])) {
+                    // A share only grows: nobody has to give a bucket up.
+                    prop_assert_eq!(usize::from(after[bucket]), same);
+                }
+            }
             prop_assert_eq!(counts(&after, fewer.len()), {
                 quotas(&fewer).into_iter().map(|quota| quota as usize).collect::<Vec<_>>()
             });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use forwarder_common::abi::{Adjacency, NexthopKind, nexthop_word};
+use forwarder_common::abi::{Adjacency, NexthopKind, Tags, nexthop_word};
 use forwarder_common::reason::{Reason, Verdict};
 
 use super::FibFamily;
@@ -12,9 +12,13 @@ use crate::net::Ifindex;
 /// An interface that the fast path can send through, as far as the FIB cares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PortState {
-    /// Dense number, below [`abi::MAX_PORTS`](forwarder_common::abi::MAX_PORTS):
-    /// index of the DEVMAPs.
+    /// Dense number, below [`abi::MAX_PORTS`](forwarder_common::abi::MAX_PORTS).
     pub number: u32,
+    /// Number of the port whose DEVMAP entry frames leave by: its own, or that
+    /// of the port below a VLAN sub-interface.
+    pub tx: u32,
+    /// Tags that frames leave with.
+    pub tags: Tags,
     /// Source of the frames that leave here.
     pub mac: [u8; 6],
     /// Largest IP packet the device takes.
@@ -31,7 +35,8 @@ pub(super) struct Rewrite<F: FibFamily> {
     pub(super) ifindex: Ifindex,
     pub(super) neighbour: F::Addr,
     pub(super) mtu: u32,
-    pub(super) port: u32,
+    pub(super) tx: u32,
+    pub(super) tags: Tags,
     pub(super) destination: [u8; 6],
     pub(super) source: [u8; 6],
 }
@@ -42,7 +47,8 @@ impl<F: FibFamily> Rewrite<F> {
         Adjacency {
             destination: self.destination,
             source: self.source,
-            port: self.port,
+            port: self.tx,
+            tags: self.tags.0,
             mtu: self.mtu,
             ifindex: self.ifindex.0,
             ..Adjacency::default()
@@ -159,7 +165,8 @@ impl<F: FibFamily> Links<F> {
             ifindex,
             neighbour,
             mtu: mtu.map_or(port.mtu, |mtu| mtu.min(port.mtu)),
-            port: port.number,
+            tx: port.tx,
+            tags: port.tags,
             destination,
             source: port.mac,
         })

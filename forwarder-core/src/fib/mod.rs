@@ -28,7 +28,8 @@
 //! * `target`: what a route asks for; the entries that no route overrides
 //! * `links`: ports and neighbours, and how a target is reached with them
 //! * `nexthops`, `adjacencies`, `pool`: ids, slots, words, their reuse;
-//!   `groups`: who gets which buckets of several next hops
+//!   `groups`: who gets which buckets of several next hops; `counted`: the
+//!   ids of routes that are counted each by itself
 //! * `own`: our own addresses
 //! * [`trie`]: the route table of the engine `multibit`, written in place
 //! * `show`: lookups and listings for people and tests
@@ -43,6 +44,7 @@ use crate::net::{Ifindex, TableId};
 use crate::route::{Route, RouteType};
 
 mod adjacencies;
+mod counted;
 mod groups;
 mod links;
 mod nexthops;
@@ -103,6 +105,11 @@ pub enum FibOp<F: FibFamily> {
     RemoveRoute {
         /// A prefix that was set before.
         prefix: F::Prefix,
+    },
+    /// Zero `ROUTE_COUNTERS` of an id, which nothing refers to yet.
+    ClearCounter {
+        /// The counted id.
+        id: u32,
     },
     /// Put an address into `OWN4` and the filter.
     AddOwn(F::Addr),
@@ -343,11 +350,11 @@ impl<F: FibFamily> Fib<F> {
         new: Option<TargetRef>,
         out: &mut Vec<FibOp<F>>,
     ) {
-        let old_id = old.map(|old| self.nexthops.id(old));
+        let old_id = old.map(|old| self.nexthops.id_for(old, &prefix));
         if let Some(old) = old {
             self.nexthops.leave(old, prefix);
         }
-        let new_id = new.map(|new| self.nexthops.enter(new, prefix));
+        let new_id = new.map(|new| self.nexthops.enter(new, prefix, out));
         match new_id {
             Some(id) if old_id != new_id => out.push(FibOp::SetRoute { prefix, id }),
             None if old_id.is_some() => out.push(FibOp::RemoveRoute { prefix }),
@@ -356,6 +363,53 @@ impl<F: FibFamily> Fib<F> {
         if let Some(old) = old {
             self.nexthops.release_target(old);
         }
+    }
+
+    /// Which routes are counted each by itself, by their exact prefixes, from
+    /// now on. A route of another prefix that packets match goes uncounted:
+    /// those to the known hosts of a connected network match the host's own.
+    pub fn set_counted(&mut self, wanted: &BTreeSet<F::Prefix>, out: &mut Vec<FibOp<F>>) {
+        let all = self.nexthops.counted.iter();
+        let unwanted: Vec<_> = all
+            .map(|(prefix, _)| prefix)
+            .filter(|prefix| !wanted.contains(prefix))
+            .collect();
+        for prefix in unwanted {
+            self.uncount(prefix, out);
+        }
+        for &prefix in wanted {
+            if !self.nexthops.counted.wants(&prefix) {
+                self.count(prefix, out);
+            }
+        }
+    }
+
+    /// The target that a prefix is programmed with.
+    fn programmed(&self, prefix: F::Prefix) -> Option<TargetRef> {
+        let host = || self.hosts.get(&F::network(&prefix));
+        let host = || host().filter(|_| F::len(&prefix) == F::BITS);
+        self.routes.get(&prefix).or_else(host).copied()
+    }
+
+    fn count(&mut self, prefix: F::Prefix, out: &mut Vec<FibOp<F>>) {
+        if self.nexthops.counted.add(prefix, out).is_none() {
+            return;
+        }
+        if let Some(target) = self.programmed(prefix) {
+            let id = self.nexthops.enter(target, prefix, out);
+            out.push(FibOp::SetRoute { prefix, id });
+        }
+    }
+
+    fn uncount(&mut self, prefix: F::Prefix, out: &mut Vec<FibOp<F>>) {
+        let had_own = self.nexthops.counted.id(&prefix).is_some();
+        let target = self.programmed(prefix).filter(|_| had_own);
+        if let Some(target) = target {
+            self.nexthops.counted.leave(&prefix, target);
+            let id = self.nexthops.id(target);
+            out.push(FibOp::SetRoute { prefix, id });
+        }
+        self.nexthops.counted.remove(&prefix);
     }
 
     /// A neighbour's link address, where it is usable (reachable, stale,
@@ -410,5 +464,8 @@ impl<F: FibFamily> Fib<F> {
     /// that lacked one are served.
     pub fn release(&mut self, freed: Freed, out: &mut Vec<FibOp<F>>) {
         self.nexthops.release(freed, &self.links, out);
+        while let Some(prefix) = self.nexthops.counted.next_waiting() {
+            self.count(prefix, out);
+        }
     }
 }

@@ -15,6 +15,7 @@ use forwarder_common::abi::{GROUP_LINKS, NexthopKind, nexthop_kind, nexthop_slot
 use forwarder_common::reason::Reason;
 
 use super::adjacencies::Adjacencies;
+use super::counted::Counted;
 use super::groups::{Buckets, assign};
 use super::links::{Links, Want, reason_word};
 use super::pool::{Freed, Pool};
@@ -91,6 +92,7 @@ pub(super) struct Nexthops<F: FibFamily> {
     by_target: BTreeMap<Target<F>, TargetRef>,
     ids: Pool,
     pub(super) adjacencies: Adjacencies<F>,
+    pub(super) counted: Counted<F>,
     group_slots: Pool,
     /// Groups that each target is a member of.
     groups_of: BTreeMap<TargetRef, BTreeSet<TargetRef>>,
@@ -113,6 +115,7 @@ impl<F: FibFamily> Nexthops<F> {
             by_target: BTreeMap::new(),
             ids: Pool::new(capacity.nexthops.clone()),
             adjacencies: Adjacencies::new(capacity.adjacencies.clone()),
+            counted: Counted::new(capacity.counted.clone()),
             group_slots: Pool::new(capacity.groups.clone()),
             groups_of: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -348,16 +351,31 @@ impl<F: FibFamily> Nexthops<F> {
 
     /// The id to program a prefix with. Where the target has none, the prefix
     /// is remembered until it gets one.
-    pub(super) fn enter(&mut self, reference: TargetRef, prefix: F::Prefix) -> u32 {
-        if self.has_id(reference) {
-            return self.id(reference);
+    pub(super) fn enter(
+        &mut self,
+        reference: TargetRef,
+        prefix: F::Prefix,
+        out: &mut Vec<FibOp<F>>,
+    ) -> u32 {
+        if !self.has_id(reference) {
+            self.waiting.entry(reference).or_default().insert(prefix);
         }
-        self.waiting.entry(reference).or_default().insert(prefix);
-        FALLBACK as u32
+        if self.counted.id(&prefix).is_some() {
+            let word = self.word(reference);
+            self.counted.enter(prefix, reference, word, out);
+        }
+        self.id_for(reference, &prefix)
     }
 
-    /// The prefix no longer waits for that target's id.
+    /// The id that this prefix is programmed with while it has that target.
+    pub(super) fn id_for(&self, reference: TargetRef, prefix: &F::Prefix) -> u32 {
+        let own = self.counted.id(prefix);
+        own.unwrap_or_else(|| self.id(reference))
+    }
+
+    /// The prefix has that target no longer, nor waits for its id.
     pub(super) fn leave(&mut self, reference: TargetRef, prefix: F::Prefix) {
+        self.counted.leave(&prefix, reference);
         let Some(prefixes) = self.waiting.get_mut(&reference) else {
             return;
         };
@@ -485,6 +503,7 @@ impl<F: FibFamily> Nexthops<F> {
         if new != old {
             out.push(FibOp::SetNexthop { id, word: new });
             self.entries[index].word = new;
+            self.counted.follow(reference, new, out);
         }
         self.drop_word(old);
         self.note_unresolved(target, new);
@@ -516,7 +535,10 @@ impl<F: FibFamily> Nexthops<F> {
 
     /// Freed and not yet handed over.
     pub(super) fn resting(&self) -> usize {
-        self.ids.resting() + self.adjacencies.pool.resting() + self.group_slots.resting()
+        self.ids.resting()
+            + self.adjacencies.pool.resting()
+            + self.group_slots.resting()
+            + self.counted.pool.resting()
     }
 
     pub(super) fn has_freed(&self) -> bool {
@@ -529,6 +551,7 @@ impl<F: FibFamily> Nexthops<F> {
             nexthops: self.ids.take_resting(),
             adjacencies: self.adjacencies.pool.take_resting(),
             groups: self.group_slots.take_resting(),
+            counted: self.counted.pool.take_resting(),
         }
     }
 
@@ -537,6 +560,7 @@ impl<F: FibFamily> Nexthops<F> {
         self.adjacencies.pool.release(freed.adjacencies);
         self.group_slots.release(freed.groups);
         self.ids.release(freed.nexthops);
+        self.counted.pool.release(freed.counted);
         self.serve_starved(links, out);
         self.serve_waiting(links, out);
     }
@@ -570,11 +594,11 @@ impl<F: FibFamily> Nexthops<F> {
             self.entries[index].id = self.ids.take();
             self.refresh(reference, links, out);
             let id = self.id(reference);
-            out.extend(
-                prefixes
-                    .into_iter()
-                    .map(|prefix| FibOp::SetRoute { prefix, id }),
-            );
+            // Those that are counted have had an id of their own all along.
+            let plain = prefixes
+                .into_iter()
+                .filter(|prefix| self.counted.id(prefix).is_none());
+            out.extend(plain.map(|prefix| FibOp::SetRoute { prefix, id }));
             // Groups had the fall-back's id in its buckets.
             for group in self.groups_of.get(&reference).cloned().unwrap_or_default() {
                 self.refresh(group, links, out);

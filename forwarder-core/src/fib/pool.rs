@@ -99,16 +99,17 @@ pub struct Freed {
     pub(super) nexthops: Vec<u32>,
     pub(super) adjacencies: Vec<u32>,
     pub(super) groups: Vec<u32>,
+    pub(super) counted: Vec<u32>,
 }
 
 impl Freed {
     /// Nothing was freed: there is nothing to wait for.
     pub fn is_empty(&self) -> bool {
-        self.nexthops.is_empty() && self.adjacencies.is_empty() && self.groups.is_empty()
+        self.len() == 0
     }
 
     /// How many ids and slots it holds.
     pub fn len(&self) -> usize {
-        self.nexthops.len() + self.adjacencies.len() + self.groups.len()
+        self.nexthops.len() + self.adjacencies.len() + self.groups.len() + self.counted.len()
     }
 }

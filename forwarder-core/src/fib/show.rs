@@ -108,6 +108,9 @@ pub struct FibStats {
     pub without_group: usize,
     /// Own addresses that the map has no room for.
     pub without_own: usize,
+    /// Routes that should be counted by themselves and are not: there are not
+    /// so many counters.
+    pub without_counter: usize,
 }
 
 impl FibStats {
@@ -145,7 +148,7 @@ impl<F: FibFamily> Fib<F> {
     fn entry(&self, prefix: F::Prefix, reference: TargetRef, origin: Origin) -> FibEntry<F> {
         FibEntry {
             prefix,
-            id: self.nexthops.id(reference),
+            id: self.nexthops.id_for(reference, &prefix),
             target: self.nexthops.target(reference),
             origin,
             decision: self.decision(self.nexthops.word(reference)),
@@ -225,6 +228,12 @@ impl<F: FibFamily> Fib<F> {
             })
     }
 
+    /// The prefixes that are counted each by itself, with their ids, whether
+    /// there is a route now or not; `None` while there is no id to spare.
+    pub fn counted(&self) -> impl Iterator<Item = (F::Prefix, Option<u32>)> + '_ {
+        self.nexthops.counted.iter()
+    }
+
     /// The neighbour that a slot in use leads to.
     pub fn adjacency_of(&self, slot: u32) -> Option<(Ifindex, F::Addr)> {
         let rewrite = self.nexthops.adjacencies.get(slot)?;
@@ -258,6 +267,7 @@ impl<F: FibFamily> Fib<F> {
                 word: info.word,
             })
         }));
+        out.extend(self.nexthops.counted.initial());
         out.extend(
             self.entries()
                 .map(|FibEntry { prefix, id, .. }| FibOp::SetRoute { prefix, id }),
@@ -290,6 +300,7 @@ impl<F: FibFamily> Fib<F> {
             without_adjacency,
             without_group,
             without_own: self.own.waiting.len(),
+            without_counter: self.nexthops.counted.waiting(),
         }
     }
 }

@@ -163,7 +163,7 @@ impl FibFamily for Ipv4 {
     ];
 
     const CAPACITY: Capacity = Capacity {
-        nexthops: Reason::ROW as u32..abi::FIRST_ID6,
+        nexthops: abi::FIRST_ID4..abi::FIRST_ID6,
         counted: abi::FIRST_COUNTED..abi::FIRST_COUNTED + abi::MAX_COUNTED / 2,
         adjacencies: 0..abi::MAX_ADJACENCIES / 2,
         groups: 0..abi::MAX_GROUPS / 2,

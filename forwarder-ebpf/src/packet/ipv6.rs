@@ -5,11 +5,11 @@ use aya_ebpf::programs::XdpContext;
 use forwarder_common::abi::{PORT_RP6_LOOSE, PORT_RP6_STRICT, Port};
 use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
-use network_types::eth::EthHdr;
+use network_types::eth::EtherType;
 use network_types::ip::Ipv6Hdr;
 
-use super::{Packet, frame_len, header, is_ported, ports, word};
-use crate::fib;
+use super::{Packet, end_of, frame_len_of, header, is_ported, ports, word};
+use crate::fib::{self, Found};
 
 const AF_INET6: u8 = 10;
 
@@ -20,30 +20,30 @@ const LINK_LOCAL: u16 = 0xfe80u16.to_be();
 /// Hop-by-hop options; a payload too long for the header's field has them.
 const HOP_BY_HOP: u8 = 0;
 
-/// What was read of an IPv6 frame that passed the checks.
-pub struct Ipv6Packet {
+/// What was read of an IPv6 frame that passed the checks; `LINK` bytes of
+/// link-layer header are before it.
+pub struct Ipv6Packet<const LINK: usize> {
     frame_len: u32,
     ip_len: u32,
     source_be: [u32; 4],
     destination_be: [u32; 4],
     hop_limit: u8,
     next_header: u8,
-    /// Traffic class and flow label.
-    flow_info_be: u32,
+    /// Version, traffic class and flow label.
+    first_be: u32,
 }
 
-impl Packet for Ipv6Packet {
+impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
     const FAMILY: u32 = 6;
+    const ETHER_TYPE: EtherType = EtherType::Ipv6;
+    const LINK: usize = LINK;
     const HEADER_LEN: usize = Ipv6Hdr::LEN;
     const RP_STRICT: u16 = PORT_RP6_STRICT;
     const RP_LOOSE: u16 = PORT_RP6_LOOSE;
 
     #[inline(always)]
-    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Result<Self, Reason> {
-        let Some(ip) = header::<Ipv6Hdr>(ctx, EthHdr::LEN) else {
-            return Err(Reason::Truncated);
-        };
-        let words = ip as *const u32;
+    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Option<Self> {
+        let words = header::<Ipv6Hdr>(ctx, LINK)? as *const u32;
         // SAFETY: `header` has checked all 40 bytes; see `word` for the alignment.
         let (w0, w1, source_be, destination_be) = unsafe {
             (
@@ -53,23 +53,27 @@ impl Packet for Ipv6Packet {
                 address(words.add(6)),
             )
         };
-        if w0 as u8 >> 4 != 6 {
-            return Err(Reason::BadVersion);
-        }
         let ip_len = u32::from((w1 as u16).swap_bytes()) + Ipv6Hdr::LEN as u32;
-        let frame_len = frame_len::<FRAGS>(ctx);
-        if ip_len + EthHdr::LEN as u32 > frame_len {
-            return Err(Reason::BadTotalLength);
-        }
-        Ok(Ipv6Packet {
-            frame_len,
+        Some(Ipv6Packet {
+            frame_len: frame_len_of::<FRAGS>(ctx, end_of(LINK, ip_len)),
             ip_len,
             source_be,
             destination_be,
             hop_limit: (w1 >> 24) as u8,
             next_header: (w1 >> 16) as u8,
-            flow_info_be: w0 & 0x0fff_ffffu32.to_be(),
+            first_be: w0,
         })
+    }
+
+    #[inline(always)]
+    fn check(&self, _: &XdpContext) -> Result<(), Reason> {
+        if self.first_be as u8 >> 4 != 6 {
+            return Err(Reason::BadVersion);
+        }
+        if self.ip_len + LINK as u32 > self.frame_len {
+            return Err(Reason::BadTotalLength);
+        }
+        Ok(())
     }
 
     #[inline(always)]
@@ -87,14 +91,15 @@ impl Packet for Ipv6Packet {
         self.hop_limit
     }
 
-    /// ::, ::1, ff00::/8 and ::ffff:0:0/96 (`ip6_rcv_core`, `ip6_forward`).
+    /// ::, ::1 and ff00::/8 (`ip6_rcv_core`, `ip6_forward`). Not ::ffff:0:0/96,
+    /// which translators send from (RFC 7915): Linux has forwarded it again
+    /// since 5.12.
     #[inline(always)]
     fn is_martian(&self) -> bool {
-        const MAPPED: u32 = 0xffffu32.to_be();
         const ONE: u32 = 1u32.to_be();
         let [a, b, c, d] = self.source_be;
-        if a | b == 0 {
-            return c == MAPPED || (c == 0 && (d == 0 || d == ONE));
+        if a | b | c == 0 {
+            return d == 0 || d == ONE;
         }
         a as u8 == 0xff
     }
@@ -118,12 +123,12 @@ impl Packet for Ipv6Packet {
     }
 
     #[inline(always)]
-    fn route(&self) -> Option<(u32, u32)> {
+    fn route(&self) -> Found {
         fib::lookup6(&self.destination_be)
     }
 
     #[inline(always)]
-    fn route_back(&self) -> Option<(u32, u32)> {
+    fn route_back(&self) -> Found {
         fib::lookup6(&self.source_be)
     }
 
@@ -137,7 +142,7 @@ impl Packet for Ipv6Packet {
         if !is_ported(self.next_header) {
             return hash;
         }
-        hash.add(0, ports(ctx, Ipv6Hdr::LEN))
+        hash.add(0, ports(ctx, LINK + Ipv6Hdr::LEN))
     }
 
     #[inline(always)]
@@ -161,9 +166,19 @@ impl Packet for Ipv6Packet {
         question.l4_protocol = self.next_header;
         question.ifindex = ifindex;
         question.__bindgen_anon_1.tot_len = self.ip_len as u16;
-        question.__bindgen_anon_2.flowinfo = self.flow_info_be;
+        question.__bindgen_anon_2.flowinfo = self.first_be & 0x0fff_ffffu32.to_be();
         question.__bindgen_anon_3.ipv6_src = self.source_be;
         question.__bindgen_anon_4.ipv6_dst = self.destination_be;
+        question
+    }
+
+    #[inline(always)]
+    fn question_back(&self, ifindex: u32) -> bpf_fib_lookup {
+        let mut question = self.question(ifindex);
+        // Whatever the packet's length: it does not go that way.
+        question.__bindgen_anon_1.tot_len = 0;
+        question.__bindgen_anon_3.ipv6_src = self.destination_be;
+        question.__bindgen_anon_4.ipv6_dst = self.source_be;
         question
     }
 

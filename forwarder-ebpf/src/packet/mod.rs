@@ -3,8 +3,6 @@
 //!
 //! Called by `forward` only.
 
-use core::hint::black_box;
-
 use aya_ebpf::bindings::bpf_fib_lookup;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
@@ -13,17 +11,27 @@ use forwarder_common::flow::FlowHash;
 use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::{EthHdr, EtherType};
 
+use crate::fib::Found;
+use crate::opaque::opaque;
+use crate::rewrite::MINIMUM_PAYLOAD;
+
 mod ipv4;
 mod ipv6;
+pub mod vlan;
 
 pub use ipv4::Ipv4Packet;
 pub use ipv6::Ipv6Packet;
 
-/// An IP packet that passed its header's own checks. Everything the later
-/// steps need is read once, so that each bounds check is paid for once.
+/// An IP packet. Everything the later steps need is read once, so that each
+/// bounds check is paid for once.
 pub trait Packet: Sized {
     /// 4 or 6.
     const FAMILY: u32;
+    /// What the link layer calls it.
+    const ETHER_TYPE: EtherType;
+    /// Bytes before it: the Ethernet header, and the VLAN tags that the frame
+    /// was received with.
+    const LINK: usize;
     /// Length of the fixed header.
     const HEADER_LEN: usize;
     /// The port's flag for a strict reverse-path check.
@@ -31,8 +39,11 @@ pub trait Packet: Sized {
     /// That for a loose one.
     const RP_LOOSE: u16;
 
-    /// Reads and checks the header; what fails is dropped for the reason.
-    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Result<Self, Reason>;
+    /// Reads the header; `None` where the frame ends within it.
+    fn read<const FRAGS: bool>(ctx: &XdpContext) -> Option<Self>;
+
+    /// Checks it; what fails is dropped for the reason.
+    fn check(&self, ctx: &XdpContext) -> Result<(), Reason>;
 
     /// Length of the whole frame, all buffers of it.
     fn frame_len(&self) -> u32;
@@ -52,11 +63,11 @@ pub trait Packet: Sized {
     /// Something that only the kernel does.
     fn kernel_only(&self) -> Option<(Reason, PuntClass)>;
 
-    /// Next-hop id and word of the destination's longest match.
-    fn route(&self) -> Option<(u32, u32)>;
+    /// The destination's longest match.
+    fn route(&self) -> Found;
 
-    /// Those of the source's.
-    fn route_back(&self) -> Option<(u32, u32)>;
+    /// The source's.
+    fn route_back(&self) -> Found;
 
     /// What tells its flow from others.
     fn flow(&self, ctx: &XdpContext, seed: u32) -> FlowHash;
@@ -67,6 +78,9 @@ pub trait Packet: Sized {
 
     /// The question to the kernel's tables, as received by this interface.
     fn question(&self, ifindex: u32) -> bpf_fib_lookup;
+
+    /// The question for the way back to the source.
+    fn question_back(&self, ifindex: u32) -> bpf_fib_lookup;
 
     /// Source and destination as maps and events have them.
     fn addresses(&self) -> ([u32; 4], [u32; 4]);
@@ -93,10 +107,10 @@ fn is_ported(protocol: u8) -> bool {
     matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
 }
 
-/// Both ports; none where the packet ends before them.
+/// Both ports, which begin at `offset`; none where the frame ends before them.
 #[inline(always)]
-fn ports(ctx: &XdpContext, header_len: usize) -> u32 {
-    match header::<u32>(ctx, EthHdr::LEN + header_len) {
+fn ports(ctx: &XdpContext, offset: usize) -> u32 {
+    match header::<u32>(ctx, offset) {
         // SAFETY: `header` has checked the bounds.
         Some(ports) => unsafe { word(ports) },
         None => 0,
@@ -115,13 +129,84 @@ pub fn frame_len<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
     }
 }
 
+/// That of a frame whose packet, padding included, should end after `said`
+/// bytes. Where the first buffer ends there, so does the frame, and the call is
+/// spared; were there more, what is behind the packet would be sent along.
+#[inline(always)]
+fn frame_len_of<const FRAGS: bool>(ctx: &XdpContext, said: u32) -> u32 {
+    let first = (ctx.data_end() - ctx.data()) as u32;
+    if first == said {
+        return first;
+    }
+    frame_len::<FRAGS>(ctx)
+}
+
+/// Where a packet of `ip_len` bytes ends that may have been padded.
+#[inline(always)]
+fn end_of(link: usize, ip_len: u32) -> u32 {
+    let padded = if ip_len < MINIMUM_PAYLOAD {
+        MINIMUM_PAYLOAD
+    } else {
+        ip_len
+    };
+    link as u32 + padded
+}
+
+/// Family, source and destination of whatever frame, behind up to two VLAN
+/// tags; family 0 where there are none. For events only.
+#[inline(always)]
+pub fn addresses(ctx: &XdpContext) -> (u32, [u32; 4], [u32; 4]) {
+    const NONE: (u32, [u32; 4], [u32; 4]) = (0, [0; 4], [0; 4]);
+    let mut start = EthHdr::LEN;
+    let mut ether_type = ether_type_before(ctx, start);
+    for _ in 0..2 {
+        if is_tag(ether_type) {
+            start += 4;
+            ether_type = ether_type_before(ctx, start);
+        }
+    }
+    if ether_type == EtherType::Ipv4 as u16 {
+        let Some(pair) = header::<[u32; 2]>(ctx, start + 12) else {
+            return NONE;
+        };
+        // SAFETY: `header` has checked the bounds.
+        let [source, destination] = unsafe { word(pair) };
+        return (4, [source, 0, 0, 0], [destination, 0, 0, 0]);
+    }
+    if ether_type == EtherType::Ipv6 as u16 {
+        let Some(pair) = header::<[[u32; 4]; 2]>(ctx, start + 8) else {
+            return NONE;
+        };
+        // SAFETY: `header` has checked the bounds.
+        let [source, destination] = unsafe { word(pair) };
+        return (6, source, destination);
+    }
+    NONE
+}
+
+/// The EtherType whose payload begins at `start`; 0 = the frame ends before.
+#[inline(always)]
+fn ether_type_before(ctx: &XdpContext, start: usize) -> u16 {
+    match header::<u16>(ctx, start - 2) {
+        // SAFETY: `header` has checked the bounds.
+        Some(ether_type) => unsafe { word(ether_type) },
+        None => 0,
+    }
+}
+
+fn is_tag(ether_type: u16) -> bool {
+    const DOT1Q: u16 = EtherType::Ieee8021q as u16;
+    const DOT1AD: u16 = EtherType::Ieee8021ad as u16;
+    matches!(ether_type, DOT1Q | DOT1AD)
+}
+
 /// A pointer to a header at `offset`, if the first buffer holds all of it.
 ///
-/// `black_box` keeps LLVM from folding the offset into an addition on the
+/// [`opaque`] keeps LLVM from folding the offset into an addition on the
 /// packet's end, which the verifier does not follow.
 #[inline(always)]
 pub fn header<T>(ctx: &XdpContext, offset: usize) -> Option<*mut T> {
-    let start = black_box(ctx.data() + offset);
+    let start = opaque(ctx.data() + offset);
     if start + size_of::<T>() > ctx.data_end() {
         return None;
     }
@@ -140,6 +225,9 @@ pub unsafe fn word<T: Copy>(pointer: *const T) -> T {
     unsafe { core::ptr::read_volatile(pointer) }
 }
 
+/// Link-layer header of an untagged frame.
+pub const UNTAGGED: usize = EthHdr::LEN;
+
 /// What a frame to the port's own MAC carries.
 pub enum Carries {
     Ipv4,
@@ -149,15 +237,15 @@ pub enum Carries {
 /// First row of the table: only IP frames to the port's own MAC are ours to
 /// look at. Anything else goes up.
 #[inline(always)]
-pub fn link_layer(ctx: &XdpContext, port: &Port) -> Result<Carries, Reason> {
-    let Some(eth) = header::<EthHdr>(ctx, 0) else {
+pub fn link_layer<const LINK: usize>(ctx: &XdpContext, port: &Port) -> Result<Carries, Reason> {
+    let Some(eth) = header::<[u8; LINK]>(ctx, 0) else {
         return Err(Reason::Truncated);
     };
     // SAFETY: `header` has checked the bounds.
     let (ether_type, destination_hi, destination_lo) = unsafe {
         let eth16 = eth as *const u16;
         (
-            word(eth16.add(6)),
+            word(eth16.add(LINK / 2 - 1)),
             word(eth as *const u32),
             word(eth16.add(2)),
         )

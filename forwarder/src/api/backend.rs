@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::counters::PortCounters;
 use super::model::{
-    Done, Fib, Interface, Lookup, Neighbor, Nexthop, RipClear, RipError, RipInterface, RipNeighbor,
-    RipRoute, Route, Status,
+    Done, Events, Fib, Interface, Lookup, Neighbor, Nexthop, RipClear, RipError, RipInterface,
+    RipNeighbor, RipRoute, Route, RouteCounter, Status,
 };
 
 /// An answer or why there is none.
@@ -77,6 +77,15 @@ pub struct RouteQuery {
     pub prefix: Option<IpNet>,
 }
 
+/// Which events are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventQuery {
+    /// Only those with a higher number, from the oldest on; else the newest.
+    pub after: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
 /// Which tables routes are shown of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum RouteTable {
@@ -110,6 +119,10 @@ pub trait Backend: Send + Sync + 'static {
     fn nexthops(&self) -> impl Future<Output = Reply<Vec<Nexthop>>> + Send;
     /// The fast path's counters, all CPUs together.
     fn counters(&self) -> impl Future<Output = Reply<Vec<PortCounters>>> + Send;
+    /// The routes that are counted each by itself.
+    fn route_counters(&self) -> impl Future<Output = Reply<Vec<RouteCounter>>> + Send;
+    /// What the fast path told of single packets.
+    fn events(&self, query: EventQuery) -> impl Future<Output = Reply<Events>> + Send;
     /// The fast path's tables.
     fn fib(&self) -> impl Future<Output = Reply<Fib>> + Send;
     /// Where RIP runs; [`ApiError::rip_is_off`] for this and the next four.

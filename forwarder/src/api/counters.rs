@@ -3,7 +3,7 @@
 use forwarder_common::abi::{Counter, CounterRow};
 use forwarder_common::reason::{Reason, Verdict};
 
-use super::model::{Counters, InterfaceCounters, Mode};
+use super::model::{Counters, InterfaceCounters, Mode, RouteCounter};
 
 /// A port's counters, all CPUs together.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,7 +63,7 @@ fn add(a: Counter, b: Counter) -> Counter {
 }
 
 /// The answer to `GET /v1/counters`.
-pub fn summarize(ports: &[PortCounters]) -> Counters {
+pub fn summarize(ports: &[PortCounters], routes: Vec<RouteCounter>) -> Counters {
     let total = |reason: Reason| {
         ports
             .iter()
@@ -75,5 +75,6 @@ pub fn summarize(ports: &[PortCounters]) -> Counters {
             .iter()
             .map(|reason| (reason.name().to_owned(), total(*reason)))
             .collect(),
+        routes,
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use forwarder_common::reason::Reason;
 
 use super::counters::PortCounters;
-use super::model::{Fib, RipError, Status};
+use super::model::{Fib, RipError, RouteCounter, Status};
 
 /// The media type of the answer.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -20,6 +20,8 @@ pub struct Sample {
     pub status: Status,
     /// The ports.
     pub counters: Vec<PortCounters>,
+    /// The routes that are counted each by itself.
+    pub routes: Vec<RouteCounter>,
     /// The tables.
     pub fib: Fib,
     /// RIP's refusals, where it is on.
@@ -31,6 +33,7 @@ pub fn encode(sample: &Sample) -> String {
     let mut text = Encoder(String::new());
     daemon(&mut text, &sample.status);
     ports(&mut text, &sample.counters);
+    routes(&mut text, &sample.routes);
     tables(&mut text, sample);
     rip(&mut text, sample);
     text.0.push_str("# EOF\n");
@@ -113,6 +116,28 @@ fn ports(text: &mut Encoder, ports: &[PortCounters]) {
             ("mode", port.mode.name()),
         ];
         text.sample("forwarder_port_info", &labels, 1);
+    }
+}
+
+fn routes(text: &mut Encoder, routes: &[RouteCounter]) {
+    text.family(
+        "forwarder_route_packets",
+        "counter",
+        "Packets by route, where it is counted.",
+    );
+    let labelled = |route: &RouteCounter| route.prefix.to_string();
+    for route in routes {
+        let labels = [("prefix", &*labelled(route))];
+        text.sample("forwarder_route_packets_total", &labels, route.packets);
+    }
+    text.family(
+        "forwarder_route_bytes",
+        "counter",
+        "Their bytes, link-layer header included.",
+    );
+    for route in routes {
+        let labels = [("prefix", &*labelled(route))];
+        text.sample("forwarder_route_bytes_total", &labels, route.bytes);
     }
 }
 

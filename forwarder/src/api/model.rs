@@ -262,6 +262,11 @@ shapes! {
         pub forwarding: bool,
         /// `net.ipv6.conf.all.forwarding`.
         pub forwarding_ipv6: bool,
+        /// How the sources of IPv4 received here are checked: "off", "loose" or
+        /// "strict"; `null` for what is no port.
+        pub reverse_path: Option<String>,
+        /// Likewise for IPv6.
+        pub reverse_path_ipv6: Option<String>,
         /// "veth", "bridge", "vlan", …; empty for hardware.
         pub kind: String,
         /// Its IPv4 addresses with their prefix lengths.
@@ -319,6 +324,18 @@ shapes! {
         pub interfaces: Vec<InterfaceCounters>,
         /// Packets of all ports by reason; every reason is there.
         pub reasons: BTreeMap<String, u64>,
+        /// The routes that are counted each by itself, by prefix.
+        pub routes: Vec<RouteCounter>,
+    }
+
+    /// What a route that is counted by itself has counted.
+    pub struct RouteCounter {
+        /// Its prefix.
+        pub prefix: IpNet,
+        /// Packets that it was the longest match of.
+        pub packets: u64,
+        /// Their bytes, link-layer header included.
+        pub bytes: u64,
     }
 
     /// What the program did on one port.
@@ -343,6 +360,37 @@ shapes! {
         pub dropped: u64,
     }
 
+    /// `GET /v1/events`.
+    pub struct Events {
+        /// Number of the newest event; 0 = there was none yet.
+        pub newest: u64,
+        /// Events that the limit, or a full ring, kept from being told.
+        pub lost: u64,
+        /// In their order, the newest last.
+        pub events: Vec<Event>,
+    }
+
+    /// What the fast path told of one packet.
+    pub struct Event {
+        /// Its number, from 1.
+        pub sequence: u64,
+        /// Seconds ago.
+        pub age: f64,
+        /// "up" or "dropped".
+        pub verdict: String,
+        /// The counter that it was counted under, or would have been but for a
+        /// punt limit.
+        pub reason: String,
+        /// Where it came in.
+        pub interface: String,
+        /// Its source; `null` where the frame ends before.
+        pub source: Option<IpAddr>,
+        /// Its destination, likewise.
+        pub destination: Option<IpAddr>,
+        /// Bytes of the frame.
+        pub length: u32,
+    }
+
     /// `GET /v1/fib`.
     pub struct Fib {
         /// "multibit", "lpm-trie" or "kernel".
@@ -361,9 +409,10 @@ shapes! {
         pub overflow: u64,
         /// Rows of the engine "multibit" that lookups go through; 0 with another.
         pub rows_used: u64,
-        /// All its rows, `ipv4-rows`; 0 with another engine.
+        /// All its rows: `ipv4-rows` at the start, more once it has grown; 0 with
+        /// another engine.
         pub rows: u64,
-        /// Memory of the maps.
+        /// Kernel memory that all maps are charged (`memlock`).
         pub bytes: u64,
         /// What IPv6 has for itself.
         pub ipv6: FamilyFib,

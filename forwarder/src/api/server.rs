@@ -15,11 +15,11 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
-use super::backend::{ApiError, ApiErrorKind, Backend, Reply, RouteQuery, RouteTable};
+use super::backend::{ApiError, ApiErrorKind, Backend, EventQuery, Reply, RouteQuery, RouteTable};
 use super::bounded::Bounded;
 use super::counters;
 use super::metrics::{self, Sample};
-use super::model::{Failure, RipClear, RipRequest};
+use super::model::{Counters, Failure, RipClear, RipRequest};
 
 /// Largest body of a request; the real ones have a few dozen bytes.
 const BODY_MAX: usize = 4096;
@@ -75,6 +75,7 @@ fn questions<B: Backend>() -> Router<Arc<B>> {
             get(async |State(b): Daemon<B>| answer(b.nexthops().await).await),
         )
         .route("/v1/counters", get(counters::<B>))
+        .route("/v1/events", get(events::<B>))
         .route(
             "/v1/fib",
             get(async |State(b): Daemon<B>| answer(b.fib().await).await),
@@ -179,14 +180,34 @@ async fn lookup<B: Backend>(
     }
 }
 
+/// Parameters of `/v1/events`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventParameters {
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+async fn events<B: Backend>(
+    State(backend): Daemon<B>,
+    parameters: Result<Query<EventParameters>, QueryRejection>,
+) -> Response {
+    match parameters {
+        Ok(Query(EventParameters { after, limit })) => {
+            let limit = limit.unwrap_or(usize::MAX);
+            answer(backend.events(EventQuery { after, limit }).await).await
+        }
+        Err(rejection) => failure(bad_query(&rejection)),
+    }
+}
+
 async fn counters<B: Backend>(State(backend): Daemon<B>) -> Response {
-    answer(
-        backend
-            .counters()
-            .await
-            .map(|ports| counters::summarize(&ports)),
-    )
-    .await
+    answer(summary(&*backend).await).await
+}
+
+async fn summary<B: Backend>(backend: &B) -> Reply<Counters> {
+    let (ports, routes) = (backend.counters().await?, backend.route_counters().await?);
+    Ok(counters::summarize(&ports, routes))
 }
 
 async fn scrape<B: Backend>(State(backend): Daemon<B>) -> Response {
@@ -210,6 +231,7 @@ async fn sample<B: Backend>(backend: &B) -> Reply<Sample> {
     };
     Ok(Sample {
         counters: backend.counters().await?,
+        routes: backend.route_counters().await?,
         fib: backend.fib().await?,
         status,
         rip_errors,

@@ -1,7 +1,7 @@
 //! The programs that sit on a port and pass frames on: [`Pass`] and [`Relay`].
 
 use aya::maps::{Array, DevMap};
-use aya::programs::{ProgramError, Xdp, XdpMode};
+use aya::programs::{ProgramError, ProgramFd, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use forwarder_common::bench as abi;
 use nix::net::if_::if_nametoindex;
@@ -25,13 +25,13 @@ impl Pass {
     }
 }
 
-/// A port that sends all IPv4 out of another one, without a lookup: the limit
+/// A port that sends all IP out of another one, without a lookup: the limit
 /// for any forwarder between the two.
 ///
 /// Dropping it detaches the program.
 #[derive(Debug)]
 pub struct Relay {
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
 }
 
 impl Relay {
@@ -58,7 +58,16 @@ impl Relay {
             .and_then(|mut map| map.set(0, abi::Relay { macs }, 0))
             .map_err(|source| BenchError::Map { name, source })?;
         attach(&mut ebpf, abi::program::RELAY, from, mode)?;
-        Ok(Self { _ebpf: ebpf })
+        Ok(Self { ebpf })
+    }
+
+    /// The program, for frames that come to it without a wire.
+    pub fn program(&self) -> Result<&ProgramFd, BenchError> {
+        let name = abi::program::RELAY;
+        let program = self.ebpf.program(name).ok_or(BenchError::Missing(name))?;
+        <&Xdp>::try_from(program)
+            .and_then(Xdp::fd)
+            .map_err(|source| BenchError::Program { name, source })
     }
 }
 

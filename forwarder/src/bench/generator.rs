@@ -1,17 +1,18 @@
 //! The packet generator: `generate` under `BPF_PROG_TEST_RUN` live frames.
 
-use std::thread;
 use std::time::Duration;
+use std::{iter, thread};
 
-use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
-use aya::programs::Xdp;
+use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError, ProgramArray};
+use aya::programs::{ProgramFd, Xdp};
 use aya::{Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions};
 use forwarder_common::bench as abi;
 
 use super::attach::{load, set_egress};
+use super::fib::context;
 use super::pace::Pace;
 use super::sink::cpus;
-use super::{BenchError, Count, Flow, OBJECT, Sink};
+use super::{BenchError, Count, Flow, FrameAddress, OBJECT, Sink};
 
 /// Frames a batch: large enough to spread the cost of waking each port on the
 /// way (measured: 64 costs 4 % more), small enough for a veth ring of 256.
@@ -25,9 +26,21 @@ const POLL: Duration = Duration::from_micros(20);
 #[derive(Debug)]
 pub struct Generator {
     ebpf: Ebpf,
+    program: &'static str,
     config: abi::Generator,
     /// What the kernel fills a fresh page with; the program writes the headers.
     frame: Vec<u8>,
+    /// The port that receives the frames, where they are not sent.
+    ingress: Option<u32>,
+}
+
+/// A port that frames are received by.
+#[derive(Clone, Copy, Debug)]
+pub struct Receiver<'a> {
+    /// The port.
+    pub ifindex: u32,
+    /// The program that gets them there; `None` = they go up to the kernel.
+    pub program: Option<&'a ProgramFd>,
 }
 
 /// What one run did.
@@ -64,24 +77,64 @@ impl Generator {
     /// Prepares to send `flow` out of an interface of the calling thread's
     /// network namespace. The far end of a veth interface must run an XDP
     /// program or have GRO on, else the kernel drops every frame.
-    pub fn new(interface: &str, flow: &Flow) -> Result<Self, BenchError> {
+    pub fn new<A: FrameAddress>(interface: &str, flow: &Flow<A>) -> Result<Self, BenchError> {
+        Self::tagged(interface, flow, &[])
+    }
+
+    /// Likewise; `tags` says of each destination what a frame to it shall say
+    /// of its way ([`abi::tag`]). Nothing, where it is shorter.
+    pub fn tagged<A: FrameAddress>(
+        interface: &str,
+        flow: &Flow<A>,
+        tags: &[u16],
+    ) -> Result<Self, BenchError> {
+        let mut generator = Self::build(flow, tags, false)?;
+        set_egress(&mut generator.ebpf, interface)?;
+        Ok(generator)
+    }
+
+    /// Prepares to have `flow` received by a port, as if it had come in by its
+    /// wire. [`Generator::run_to`] must be called in the port's network namespace.
+    pub fn received<A: FrameAddress>(
+        by: &Receiver<'_>,
+        flow: &Flow<A>,
+        tags: &[u16],
+    ) -> Result<Self, BenchError> {
+        let mut generator = Self::build(flow, tags, true)?;
+        generator.ingress = Some(by.ifindex);
+        if let Some(program) = by.program {
+            with_map(&mut generator.ebpf, abi::map::RECEIVER, |map| {
+                ProgramArray::try_from(map)?.set(0, program, 0)
+            })?;
+        }
+        Ok(generator)
+    }
+
+    fn build<A: FrameAddress>(
+        flow: &Flow<A>,
+        tags: &[u16],
+        received: bool,
+    ) -> Result<Self, BenchError> {
         let mut config = flow.template()?;
         config.cpus = cpus()?;
+        let received = u32::from(received);
         let mut ebpf = EbpfLoader::new()
-            .map_max_entries(abi::map::DESTINATIONS, config.destinations)
+            .map_max_entries(A::MAP, config.destinations)
+            .override_global(abi::global::RECEIVED, &received, true)
             .load(OBJECT)?;
-        with_map(&mut ebpf, abi::map::DESTINATIONS, |map| {
-            let mut map = Array::<_, u32>::try_from(map)?;
+        with_map(&mut ebpf, A::MAP, |map| {
+            let tags = tags.iter().copied().chain(iter::repeat(0));
             (0..)
-                .zip(flow.destination_words())
-                .try_for_each(|(i, word)| map.set(i, word, 0))
+                .zip(flow.destinations.iter().zip(tags))
+                .try_for_each(|(i, (address, tag))| address.store(map, i, tag))
         })?;
-        set_egress(&mut ebpf, interface)?;
-        load(&mut ebpf, abi::program::GENERATE)?;
+        load(&mut ebpf, A::PROGRAM)?;
         let mut generator = Self {
             ebpf,
+            program: A::PROGRAM,
             config,
             frame: vec![0; flow.frame_len],
+            ingress: None,
         };
         generator.configure()?;
         Ok(generator)
@@ -169,8 +222,12 @@ impl Generator {
 
     /// Runs the program `repeat` times; returns the kernel's time for it.
     fn test_run(&self, repeat: u32, batch: u32) -> Result<Duration, BenchError> {
+        let context = self
+            .ingress
+            .map(|ingress| context(self.frame.len() as u32, ingress));
         let options = TestRunOptions {
             data_in: Some(&self.frame),
+            ctx_in: context.as_deref(),
             repeat,
             attrs: TestRunAttrs::new().xdp_live_frames(batch),
             ..TestRunOptions::new()
@@ -195,7 +252,7 @@ impl Generator {
 
     /// The loaded program, for tests of what it writes.
     pub(super) fn program(&self) -> Result<&Xdp, BenchError> {
-        let name = abi::program::GENERATE;
+        let name = self.program;
         let program = self.ebpf.program(name).ok_or(BenchError::Missing(name))?;
         program
             .try_into()
@@ -214,7 +271,7 @@ impl Generator {
 fn with_map(
     ebpf: &mut Ebpf,
     name: &'static str,
-    write: impl FnOnce(&mut aya::maps::Map) -> Result<(), MapError>,
+    write: impl FnOnce(&mut Map) -> Result<(), MapError>,
 ) -> Result<(), BenchError> {
     let map = ebpf.map_mut(name).ok_or(BenchError::Missing(name))?;
     write(map).map_err(|source| BenchError::Map { name, source })

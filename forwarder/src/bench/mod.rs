@@ -17,19 +17,33 @@
 //! this machine; it is no rate of a NIC. A window keeps frames from being lost
 //! when a port's NAPI happens to run on another CPU.
 
+mod alone;
 mod attach;
 mod error;
+pub mod family;
+pub mod fib;
 mod flow;
+pub mod forward;
 mod generator;
+pub mod memory;
+pub mod namespace;
 mod pace;
+pub mod program;
+pub mod progress;
+pub mod random;
+pub mod router;
+pub mod samples;
+pub mod setup;
 mod sink;
+pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
 
 pub use attach::{Pass, Relay};
 pub use error::BenchError;
-pub use flow::{Flow, MIN_FRAME};
-pub use generator::{DEFAULT_BATCH, Generator, Report};
+pub use flow::{Flow, FrameAddress, MIN_FRAME};
+pub use generator::{DEFAULT_BATCH, Generator, Receiver, Report};
 pub use sink::{Count, Sink};
 
 /// The object built by build.rs.

@@ -22,7 +22,7 @@ pub struct Sink {
 /// What a [`Sink`] has counted since it was attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Frames with an intact IPv4 header.
+    /// Frames with an intact IP header.
     pub frames: u64,
     /// Bytes of those frames, Ethernet header included.
     pub bytes: u64,
@@ -30,16 +30,38 @@ pub struct Count {
     pub damaged: u64,
     /// TTL of the last intact frame; 0 before the first.
     pub ttl: u8,
+    /// Of `frames`, those that came by another next hop than their tag says;
+    /// 0 where tags are not looked at.
+    pub misrouted: u64,
 }
 
 impl Sink {
     /// Attaches to an interface of the calling thread's network namespace.
     pub fn attach(interface: &str, udp_port: u16, mode: XdpMode) -> Result<Self, BenchError> {
-        let mut ebpf = EbpfLoader::new().load(OBJECT)?;
         let config = abi::Sink {
             port_be: udp_port.to_be(),
-            reserved: [0; 3],
+            ..abi::Sink::default()
         };
+        Self::configured(interface, config, mode)
+    }
+
+    /// Likewise, for frames with tags ([`Generator::tagged`](super::Generator)):
+    /// counts those that were sent to another MAC address than they say.
+    pub fn attach_tagged(
+        interface: &str,
+        udp_port: u16,
+        mode: XdpMode,
+    ) -> Result<Self, BenchError> {
+        let config = abi::Sink {
+            port_be: udp_port.to_be(),
+            tagged: 1,
+            ..abi::Sink::default()
+        };
+        Self::configured(interface, config, mode)
+    }
+
+    fn configured(interface: &str, config: abi::Sink, mode: XdpMode) -> Result<Self, BenchError> {
+        let mut ebpf = EbpfLoader::new().load(OBJECT)?;
         let name = abi::map::SINK;
         let map = ebpf.map_mut(name).ok_or(BenchError::Missing(name))?;
         Array::<_, abi::Sink>::try_from(map)
@@ -97,6 +119,7 @@ impl AddAssign<abi::Counts> for Count {
         self.damaged += cpu.damaged;
         // CPUs that saw nothing say 0; of the others any is as good.
         self.ttl = self.ttl.max(cpu.ttl as u8);
+        self.misrouted += cpu.misrouted;
     }
 }
 
@@ -110,6 +133,7 @@ impl Sub for Count {
             bytes: self.bytes - earlier.bytes,
             damaged: self.damaged - earlier.damaged,
             ttl: self.ttl,
+            misrouted: self.misrouted - earlier.misrouted,
         }
     }
 }

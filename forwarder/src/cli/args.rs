@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use forwarder_core::config::Engine;
 use ipnet::IpNet;
 
+use crate::bench::forward::Way;
+use crate::bench::traffic::Destinations;
 use crate::paths::{InstanceName, Paths};
 
 /// Where the configuration is unless `--config` says otherwise.
@@ -87,9 +90,17 @@ pub enum Command {
     Stop,
     /// Clean up after a daemon that has crashed.
     Detach(DetachCommand),
+    /// Follow packets without a route or next hop, and dropped ones, as they come.
+    ///
+    /// A sample: `[dataplane.punt] events` limits how many are told a second.
+    Trace(TraceCommand),
     /// Tell RIP to forget or to ask.
     #[command(subcommand)]
     Rip(RipCommand),
+    /// Measure on this machine, side by side with the alternatives. Needs root;
+    /// makes its own network namespaces.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Look this machine over: what it lacks for forwarding fast, and the commands
     /// that mend it.
     ///
@@ -97,6 +108,117 @@ pub enum Command {
     /// what it could not look at. Exit status: 0 no problem, 1 problems found, 2
     /// nothing examined.
     Doctor(DoctorCommand),
+}
+
+/// `bench`.
+#[derive(Subcommand, Debug)]
+pub enum BenchCommand {
+    /// What forwarding a packet costs: end to end through a router, by our
+    /// engines, by a bare redirect, by the kernel.
+    Forward(BenchForwardCommand),
+    /// What a lookup costs, by engine: alone, in the table and in the maps of a
+    /// router.
+    Fib(BenchFibCommand),
+    /// What it costs to fill the maps, and to change a route while others change.
+    Program(BenchProgramCommand),
+}
+
+/// `bench fib`.
+#[derive(Args, Debug)]
+pub struct BenchFibCommand {
+    /// Routes and packets.
+    #[command(flatten)]
+    pub input: BenchInput,
+    /// Which engines: multibit, lpm-trie, kernel.
+    #[arg(
+        long = "engine",
+        value_delimiter = ',',
+        value_parser = engine,
+        default_value = "multibit,lpm-trie,kernel"
+    )]
+    pub engines: Vec<Engine>,
+    /// How often each is measured, in turns.
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub samples: u16,
+}
+
+/// `bench program`.
+#[derive(Args, Debug)]
+pub struct BenchProgramCommand {
+    /// Routes, and what is checked after they are in.
+    #[command(flatten)]
+    pub input: BenchInput,
+    /// Which engine: multibit or lpm-trie.
+    #[arg(long, value_parser = own_engine, default_value = "multibit")]
+    pub engine: Engine,
+    /// Changes that are timed.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub changes: u32,
+    /// Changes a second, these and as many others.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: u32,
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    let all = [Engine::Multibit, Engine::LpmTrie, Engine::Kernel];
+    let found = all.into_iter().find(|engine| engine.name() == text);
+    found.ok_or_else(|| "expected multibit, lpm-trie or kernel".to_owned())
+}
+
+fn own_engine(text: &str) -> Result<Engine, String> {
+    match engine(text) {
+        Ok(engine @ (Engine::Multibit | Engine::LpmTrie)) => Ok(engine),
+        _ => Err("expected multibit or lpm-trie: the kernel's table is not ours".to_owned()),
+    }
+}
+
+/// What all measurements have in common.
+#[derive(Args, Debug)]
+pub struct BenchInput {
+    /// Routes to make, in the shape of the Internet's table.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    pub routes: u32,
+    /// Read the prefixes from a file instead, one a line; `.gz` is unpacked.
+    #[arg(long, value_name = "FILE", conflicts_with = "routes")]
+    pub file: Option<PathBuf>,
+    /// Where packets go: to so many random hosts of random prefixes, or to a
+    /// hundred thousand, some far more often than others (`zipf`).
+    #[arg(long, value_name = "COUNT|zipf", default_value = "zipf")]
+    pub destinations: Destinations,
+    /// Routes and packets of IPv6.
+    #[arg(long)]
+    pub ipv6: bool,
+    /// Next hops that the routes are spread over.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u8).range(1..=200))]
+    pub next_hops: u8,
+    /// The same seed makes the same routes and packets.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `bench forward`.
+#[derive(Args, Debug)]
+pub struct BenchForwardCommand {
+    /// Routes and packets.
+    #[command(flatten)]
+    pub input: BenchInput,
+    /// Which ways to forward: direct, relay, constant, multibit, lpm-trie, kernel,
+    /// ip-forward.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "direct,relay,constant,multibit,lpm-trie,kernel,ip-forward"
+    )]
+    pub ways: Vec<Way>,
+    /// How often each is measured, in turns.
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub samples: u16,
+    /// Frames a sample.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub frames: u32,
+    /// Frames that are made at a time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub batch: u32,
 }
 
 /// `run`.
@@ -150,6 +272,8 @@ pub enum ShowCommand {
     Nexthops,
     /// What became of the packets.
     Counters(ShowCountersCommand),
+    /// The last packets without a route or next hop, and the last dropped ones.
+    Events(ShowEventsCommand),
     /// The fast path's tables.
     Fib,
     /// RIP: its interfaces and neighbours, or one of these.
@@ -210,6 +334,22 @@ pub struct ShowCountersCommand {
     /// Show reasons that nothing was counted under, too.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `show events`.
+#[derive(Args, Debug)]
+pub struct ShowEventsCommand {
+    /// How many, the newest.
+    #[arg(short, long, default_value_t = 50, value_name = "COUNT")]
+    pub number: usize,
+}
+
+/// `trace`.
+#[derive(Args, Debug)]
+pub struct TraceCommand {
+    /// End after so many packets.
+    #[arg(short, long, value_name = "COUNT")]
+    pub count: Option<u64>,
 }
 
 /// `show rip`.

@@ -5,6 +5,7 @@
 //! to stdout, everything else to stderr.
 
 pub mod args;
+mod bench;
 mod detach;
 mod doctor;
 mod logging;
@@ -15,6 +16,7 @@ mod run;
 mod show;
 mod stop;
 mod table;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -50,7 +52,9 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Reload => reload::run(&client, arguments.json).await,
         Command::Stop => stop::run(&client, &paths, arguments.json).await,
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
+        Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
+        Command::Bench(command) => bench::run(command, arguments.json).await,
         // Its exit status is part of its answer.
         Command::Doctor(command) => {
             return doctor::run(&command, &paths, arguments.json).await;

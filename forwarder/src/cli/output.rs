@@ -14,6 +14,23 @@ pub(super) fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     }
 }
 
+/// Writes one of a run of lines; `false` when nobody reads any more.
+///
+/// # Errors
+/// It cannot be written, for another reason than a closed pipe.
+pub(super) fn print_line(text: &str) -> anyhow::Result<bool> {
+    match write(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        result => Ok(result.map(|()| true)?),
+    }
+}
+
+/// Says on stderr what is no error, but worth knowing.
+pub(super) fn note(text: &str) {
+    // Nobody is left to tell where stderr is closed.
+    let _ = writeln!(io::stderr(), "note: {text}");
+}
+
 fn write(text: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text)?;

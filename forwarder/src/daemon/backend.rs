@@ -15,15 +15,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::rip::RipCommands;
 use super::{Control, RunOptions, routes};
-use crate::api::backend::{ApiError, ApiErrorKind, Backend, Reply, RouteQuery, RouteTable};
+use crate::api::backend::{
+    ApiError, ApiErrorKind, Backend, EventQuery, Reply, RouteQuery, RouteTable,
+};
 use crate::api::counters::PortCounters;
 use crate::api::lookup::compare;
 use crate::api::model::{
-    Done, FamilyGeneration, Fib, Generation, Interface, KernelAnswer, Lookup, Neighbor,
+    Done, Events, FamilyGeneration, Fib, Generation, Interface, KernelAnswer, Lookup, Neighbor,
     NetlinkSummary, Nexthop, RipClear, RipError, RipErrorOccurrence, RipInterface, RipNeighbor,
-    RipRoute, RipSummary, Route, RouteSummary, Status,
+    RipRoute, RipSummary, Route, RouteCounter, RouteSummary, Status,
 };
 use crate::clock;
+use crate::dataplane::events::Question;
 use crate::dataplane::programmer::{ProgrammedFamily, Reached};
 use crate::dataplane::query::Query;
 use crate::kernel::{self, MonitorCounters};
@@ -36,6 +39,7 @@ pub(super) struct Parts {
     pub(super) rib4: RibHandle<Ipv4>,
     pub(super) rib6: RibHandle<Ipv6>,
     pub(super) dataplane: mpsc::Sender<Query>,
+    pub(super) events: mpsc::Sender<Question>,
     pub(super) rip: RipCommands,
     pub(super) interfaces: watch::Receiver<Arc<Interfaces>>,
     pub(super) reached: watch::Receiver<[Reached; 2]>,
@@ -243,6 +247,14 @@ impl Backend for DaemonBackend {
 
     async fn counters(&self) -> Reply<Vec<PortCounters>> {
         self.dataplane(Query::Counters).await
+    }
+
+    async fn route_counters(&self) -> Reply<Vec<RouteCounter>> {
+        self.dataplane(Query::RouteCounters).await
+    }
+
+    async fn events(&self, query: EventQuery) -> Reply<Events> {
+        ask(&self.parts.events, |reply| Question { query, reply }).await
     }
 
     async fn fib(&self) -> Reply<Fib> {

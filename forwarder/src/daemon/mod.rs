@@ -29,6 +29,7 @@ use crate::api::backend::Reply;
 use crate::api::model::Done;
 use crate::api::server;
 use crate::config_file;
+use crate::dataplane::events;
 use crate::dataplane::features::Features;
 use crate::dataplane::grace::Grace;
 use crate::dataplane::keeper;
@@ -162,7 +163,7 @@ impl Daemon {
         };
         let (writer4, writer6) = (open_writer()?, open_writer()?);
         rip::check(&config)?;
-        let (plane, ring) = Plane::load(&config)?;
+        let (plane, event_maps) = Plane::load(&config)?;
         let features = Features::open()
             .await
             .context("asking the kernel for XDP features")?;
@@ -201,6 +202,15 @@ impl Daemon {
             switch_forwarding_on(&config, &present)?;
         }
 
+        let (events, questions) = mpsc::channel(QUERIES);
+        let (event_sender, next) = mpsc::unbounded_channel();
+        let event_inputs = events::Inputs {
+            interfaces: interfaces.clone(),
+            questions,
+            next,
+        };
+        events::start(event_maps, event_inputs, cancel.clone())
+            .context("waiting for events of the program")?;
         let (keeper_sender, keeper_receiver) = keeper::channel();
         let keeper_task = tokio::spawn(keeper::run(neighbours, keeper_receiver));
         let (queries, query_receiver) = mpsc::channel(QUERIES);
@@ -214,8 +224,8 @@ impl Daemon {
             rib4: ribs4.handle.clone(),
             rib6: ribs6.handle.clone(),
             queries: query_receiver,
+            event_maps: event_sender,
             keeper: keeper_sender,
-            ring,
         };
         let grace = Grace::start().context("starting the thread for grace periods")?;
         let programmers = (Programmer::new(writer4), Programmer::new(writer6));
@@ -235,6 +245,7 @@ impl Daemon {
             rib4: ribs4.handle.clone(),
             rib6: ribs6.handle.clone(),
             dataplane: queries.clone(),
+            events,
             rip: rip.commands(),
             interfaces: interfaces.clone(),
             reached,
@@ -329,6 +340,7 @@ fn attach(task: &mut DataplaneTask, policy: Attach) -> anyhow::Result<()> {
         let fatal = match &error {
             AttachError::Busy(_) => true,
             AttachError::Refused { .. } => policy == Attach::Native,
+            AttachError::NoRoom { .. } => false,
         };
         if fatal {
             bail!(error);

@@ -63,6 +63,14 @@ pub enum AttachError {
         /// Each attempt with the kernel's words.
         refused: Vec<String>,
     },
+    /// Nothing is wrong with it, but our tables have no room for it.
+    #[error("{name} is left to the kernel: {why}")]
+    NoRoom {
+        /// The device.
+        name: String,
+        /// Which table.
+        why: String,
+    },
 }
 
 /// Attaches to a device. `software` says that it is a veth or a tap.

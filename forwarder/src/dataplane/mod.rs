@@ -1,21 +1,23 @@
 //! The fast path's owner: programs, maps, ports, and what is programmed.
 //!
-//! * [`object`], [`tables`]: the programs and their maps; [`routes`], [`rows`]:
-//!   the one with the prefixes, by engine
+//! * [`object`], [`tables`]: the programs and their maps; [`routes`]: the one
+//!   with the prefixes, by engine; [`mapped`]: those that are written in place
 //! * [`family`]: what differs between IPv4 and IPv6 in all this
-//! * [`attach`], [`ports`], [`features`], [`feedback`]: which devices carry
+//! * [`attach`], [`ports`], [`features`], [`feedback`], `stripping`: which devices carry
 //!   the program, and which take redirected frames
 //! * [`ethtool`]: what a driver says of itself; for `doctor`
 //! * [`plane`]: all of that as one state, changed at once; [`side`]: what each
 //!   family has of it for itself
 //! * [`programmer`]: routes into the kernel's table and the maps, in order
 //! * [`usage`], [`keeper`]: neighbours in use are kept alive
+//! * [`events`]: what the programs tell of single packets
 //! * [`grace`]: ids are used again only when no program can hold them
 //! * `log` (feature `ebpf-log`): what the programs say, for debugging
 //! * [`task`]: the loop that owns it all; [`query`]: what it tells the API
 
 pub mod attach;
 pub mod ethtool;
+pub mod events;
 pub mod family;
 pub mod features;
 pub mod feedback;
@@ -24,14 +26,17 @@ pub mod keeper;
 pub mod kernel_layout;
 #[cfg(feature = "ebpf-log")]
 mod log;
+pub mod mapped;
+pub mod memlock;
 pub mod object;
 pub mod plane;
 pub mod ports;
 pub mod programmer;
 pub mod query;
 pub mod routes;
-pub mod rows;
 pub mod side;
+mod stripping;
 pub mod tables;
 pub mod task;
 pub mod usage;
+mod value_size;

@@ -14,7 +14,7 @@ use aya::programs::tp_btf::BtfTracePointLinkId;
 use aya::programs::{BtfTracePoint, Xdp};
 use aya::{Btf, Ebpf, EbpfLoader};
 use forwarder_common::abi::{TxFilter, engine, global, map, program};
-use forwarder_common::trie::ROOT_ROWS;
+use forwarder_common::trie::{COLUMNS, ROOT_ROWS, Row};
 use forwarder_core::config::{Dataplane, Engine};
 use forwarder_core::net::{Ipv4, Ipv6};
 use thiserror::Error;
@@ -22,6 +22,7 @@ use tracing::warn;
 
 use super::family::MapFamily;
 use super::kernel_layout::DeviceLayout;
+use super::value_size::sized;
 
 /// The object file that `build.rs` made.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/forwarder-xdp"));
@@ -82,6 +83,16 @@ const PREFIXES: u32 = 1 << 21;
 /// table. More than that are routes gone wild, or asked for by the configuration.
 const MOST_ROWS: u32 = 1 << 18;
 
+/// How the rows of the engine `multibit` lie in their maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RowLayout {
+    /// All as one value, which programs index themselves: the fastest.
+    Whole,
+    /// Each as an entry, for kernels before 6.0: `array_map_alloc_check` refused
+    /// values of more than 4 MiB.
+    Entries,
+}
+
 /// How the programs find routes, and how much room there is for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lookup {
@@ -99,6 +110,9 @@ pub enum Lookup {
     },
     /// [`Engine::Kernel`].
     Kernel,
+    /// The same next-hop id for every destination ([`engine::CONSTANT`]): what
+    /// `forwarder bench` compares the others with.
+    Constant,
 }
 
 impl Lookup {
@@ -120,6 +134,7 @@ impl Lookup {
             Lookup::Multibit { .. } => engine::MULTIBIT,
             Lookup::LpmTrie { .. } => engine::LPM_TRIE,
             Lookup::Kernel => engine::KERNEL,
+            Lookup::Constant => engine::CONSTANT,
         }
     }
 
@@ -127,7 +142,7 @@ impl Lookup {
     fn prefixes(self) -> u32 {
         match self {
             Lookup::LpmTrie { prefixes } => prefixes,
-            Lookup::Multibit { .. } | Lookup::Kernel => 1,
+            Lookup::Multibit { .. } | Lookup::Kernel | Lookup::Constant => 1,
         }
     }
 
@@ -138,6 +153,20 @@ impl Lookup {
         };
         let rows = if F::BITS == 32 { rows4 } else { rows6 };
         rows.max(ROOT_ROWS)
+    }
+
+    /// An object with maps of these sizes.
+    fn sized(self, object: &[u8], layout: RowLayout) -> Result<Vec<u8>, LoadError> {
+        let row = size_of::<Row>() as u32;
+        let bytes = |rows: u32| match layout {
+            RowLayout::Whole => rows * row,
+            RowLayout::Entries => row,
+        };
+        let sizes = [
+            (map::ROWS4, bytes(self.rows::<Ipv4>())),
+            (map::ROWS6, bytes(self.rows::<Ipv6>())),
+        ];
+        sized(object, &sizes)
     }
 
     /// With twice the rows for the families that want more; `None` where they
@@ -195,15 +224,25 @@ impl Object {
     }
 
     fn load_programs(lookup: Lookup, seed: u32) -> Result<Object, LoadError> {
-        let engine = lookup.engine();
-        let mut ebpf = EbpfLoader::new()
-            .override_global(global::ENGINE, &engine, true)
+        match Self::load_laid_out(lookup, RowLayout::Whole, seed) {
+            Err(error) if error.is_too_big() => {
+                Self::load_laid_out(lookup, RowLayout::Entries, seed)
+            }
+            result => result,
+        }
+    }
+
+    /// The programs with the rows in this layout, for tests of both; the
+    /// transmit tracepoints are not attached.
+    pub fn load_laid_out(
+        lookup: Lookup,
+        layout: RowLayout,
+        seed: u32,
+    ) -> Result<Object, LoadError> {
+        let constants = Constants::of(lookup, layout);
+        let mut ebpf = loader(lookup, &constants)
             .override_global(global::SEED, &seed, true)
-            .map_max_entries(map::ROUTES4, lookup.prefixes())
-            .map_max_entries(map::ROUTES6, lookup.prefixes())
-            .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
-            .map_max_entries(map::ROWS6, lookup.rows::<Ipv6>())
-            .load(PROGRAMS)
+            .load(&lookup.sized(PROGRAMS, layout)?)
             .map_err(object_error)?;
         #[cfg(feature = "ebpf-log")]
         super::log::start(&mut ebpf);
@@ -222,6 +261,29 @@ impl Object {
         };
         object.transmit_refused = object.load_tracepoints().err();
         Ok(object)
+    }
+
+    /// Another object with the maps of the routers' programs, of which nothing
+    /// is loaded yet. `prepare` has the loader first.
+    pub(crate) fn with_maps(
+        object: &[u8],
+        lookup: Lookup,
+        prepare: impl for<'a> FnOnce(&mut EbpfLoader<'a>),
+    ) -> Result<Object, LoadError> {
+        let layout = RowLayout::Whole;
+        let constants = Constants::of(lookup, layout);
+        let mut loader = loader(lookup, &constants);
+        prepare(&mut loader);
+        Ok(Object {
+            ebpf: loader
+                .load(&lookup.sized(object, layout)?)
+                .map_err(object_error)?,
+            lookup,
+            seed: 0,
+            watching: Vec::new(),
+            frags_refused: None,
+            transmit_refused: None,
+        })
     }
 
     /// What the object was loaded with.
@@ -246,7 +308,7 @@ impl Object {
     }
 
     /// Has the losses behind the redirect counted.
-    pub(super) fn watch_transmit(&mut self) {
+    pub(crate) fn watch_transmit(&mut self) {
         if self.transmit_refused.is_none() {
             self.transmit_refused = self.attach_tracepoints().err();
         }
@@ -256,7 +318,7 @@ impl Object {
     }
 
     /// No longer: two generations would both count what they share.
-    pub(super) fn unwatch_transmit(&mut self) {
+    pub(crate) fn unwatch_transmit(&mut self) {
         for (name, link) in std::mem::take(&mut self.watching) {
             let detached = self
                 .tracepoint(name)
@@ -327,6 +389,44 @@ impl Object {
     }
 }
 
+/// What the verifier is told of an engine.
+struct Constants {
+    engine: u32,
+    words4: u32,
+    words6: u32,
+}
+
+impl Constants {
+    fn of(lookup: Lookup, layout: RowLayout) -> Constants {
+        let words = |rows: u32| match layout {
+            RowLayout::Whole => rows * COLUMNS as u32,
+            RowLayout::Entries => 0,
+        };
+        Constants {
+            engine: lookup.engine(),
+            words4: words(lookup.rows::<Ipv4>()),
+            words6: words(lookup.rows::<Ipv6>()),
+        }
+    }
+}
+
+/// Sizes and constants for an engine.
+fn loader<'a>(lookup: Lookup, constants: &'a Constants) -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    if constants.words4 == 0 {
+        loader
+            .map_max_entries(map::ROWS4, lookup.rows::<Ipv4>())
+            .map_max_entries(map::ROWS6, lookup.rows::<Ipv6>());
+    }
+    loader
+        .override_global(global::ENGINE, &constants.engine, true)
+        .override_global(global::WORDS4, &constants.words4, true)
+        .override_global(global::WORDS6, &constants.words6, true)
+        .map_max_entries(map::ROUTES4, lookup.prefixes())
+        .map_max_entries(map::ROUTES6, lookup.prefixes());
+    loader
+}
+
 fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
     let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
     let program: &mut Xdp = program
@@ -368,6 +468,21 @@ fn check_kernel() -> Result<(), LoadError> {
             needed: "5.10",
         }),
         _ => Ok(()),
+    }
+}
+
+impl LoadError {
+    /// The kernel refused the size of a map's value.
+    fn is_too_big(&self) -> bool {
+        let mut cause: Option<&dyn std::error::Error> = Some(self);
+        while let Some(current) = cause {
+            let io = current.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|io| io.raw_os_error() == Some(libc::E2BIG)) {
+                return true;
+            }
+            cause = current.source();
+        }
+        false
     }
 }
 

@@ -2,32 +2,32 @@
 //! what the maps should hold. Everything here is immediate; waiting is the
 //! task's business ([`super::task`]), which owns the one [`Plane`].
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use aya::maps::{MapData, RingBuf};
 use forwarder_common::reason::PuntClass;
 use forwarder_core::config::{Config, Dataplane};
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{Constraints, DataplaneEvent};
 use forwarder_core::net::{Ifindex, Ipv4, Ipv6, TableId};
 use forwarder_core::route::Route;
+use ipnet::IpNet;
 use tracing::error;
 
 use super::attach::AttachError;
+use super::events::EventMaps;
 use super::family::{Both, MapFamily};
 use super::features::Features;
 use super::object::{LoadError, Lookup, Object};
 use super::ports::{Ports, Surroundings};
 use super::side::{self, Side};
 use super::tables::Tables;
+use crate::api::model::RouteCounter;
 
 mod generation;
 
 use generation::Retired;
-
-/// Events a second and CPU that the program may send to the daemon.
-const EVENT_RATE: u32 = 1000;
 
 /// What programs may still be reading, on its way through a grace period.
 #[must_use = "what is not released is never used again"]
@@ -63,7 +63,7 @@ pub struct Plane {
 
 impl Plane {
     /// Loads the programs, fills the maps' fixed entries; attaches nothing.
-    pub fn load(config: &Config) -> Result<(Plane, RingBuf<MapData>), LoadError> {
+    pub fn load(config: &Config) -> Result<(Plane, EventMaps), LoadError> {
         let mut object = Object::load(Lookup::of(&config.dataplane))?;
         let mut tables = Tables::new(&mut object)?;
         let events = Tables::events(&mut object)?;
@@ -84,14 +84,39 @@ impl Plane {
             constraints_known: false,
         };
         plane.set_limits(&config.dataplane);
+        plane.set_counted(config);
         Ok((plane, events))
     }
 
     /// Takes a new configuration over.
-    pub fn configure(&mut self, settings: &Dataplane, features: &Features) -> Vec<AttachError> {
+    pub fn configure(&mut self, config: &Config, features: &Features) -> Vec<AttachError> {
+        let settings = &config.dataplane;
         self.set_limits(settings);
+        self.set_counted(config);
         self.ports.configure(settings.clone());
         self.reconcile(features)
+    }
+
+    /// Which routes are counted each by itself.
+    fn set_counted(&mut self, config: &Config) {
+        let (mut counted4, mut counted6) = (BTreeSet::new(), BTreeSet::new());
+        for prefix in config.counted() {
+            match prefix {
+                IpNet::V4(prefix) => drop(counted4.insert(prefix)),
+                IpNet::V6(prefix) => drop(counted6.insert(prefix)),
+            }
+        }
+        self.sides.v4.set_counted(&mut self.tables, &counted4);
+        self.sides.v6.set_counted(&mut self.tables, &counted6);
+    }
+
+    /// What those have counted.
+    pub fn counted(&self) -> Vec<RouteCounter> {
+        let mut counted = Vec::new();
+        let counter = |id| self.route_counter(id).ok();
+        self.sides.v4.counted(counter, &mut counted);
+        self.sides.v6.counted(counter, &mut counted);
+        counted
     }
 
     fn set_limits(&mut self, settings: &Dataplane) {
@@ -103,7 +128,7 @@ impl Plane {
                 error!("the punt limit `{name}` could not be set: {error}");
             }
         }
-        if let Err(error) = self.tables.set_event_limit(EVENT_RATE) {
+        if let Err(error) = self.tables.set_event_limit(settings.punt.events) {
             error!("the event limit could not be set: {error}");
         }
     }
@@ -208,12 +233,13 @@ impl Plane {
     /// Releases what a grace period has made free, and serves those that
     /// lacked it.
     pub fn release(&mut self, resting: Resting) {
-        self.sides.v4.release(&mut self.tables, resting.v4);
-        self.sides.v6.release(&mut self.tables, resting.v6);
-        self.ports.release(resting.ports);
+        // First: ids that are released may be counted anew, from zero.
         if let Some(generation) = resting.retired {
             self.bury(generation);
         }
+        self.sides.v4.release(&mut self.tables, resting.v4);
+        self.sides.v6.release(&mut self.tables, resting.v6);
+        self.ports.release(resting.ports);
     }
 
     /// Takes the programs off every port.

@@ -7,11 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use forwarder_common::abi::{MAX_PORTS, PORT_SEND_REDIRECTS, Port};
+use forwarder_common::abi::{
+    MAX_PORTS, PORT_RP4_LOOSE, PORT_RP4_STRICT, PORT_RP6_LOOSE, PORT_RP6_STRICT,
+    PORT_SEND_REDIRECTS, PORT_VLANS, Port, Tags,
+};
 use forwarder_common::reason::Reason;
 use forwarder_core::config::{Bypass, Dataplane};
 use forwarder_core::fib::PortState;
-use forwarder_core::interface::{Interface, Interfaces};
+use forwarder_core::interface::{Interface, Interfaces, ReversePath};
 use forwarder_core::kernel::event::Constraints;
 use forwarder_core::net::Ifindex;
 use tracing::{info, warn};
@@ -19,7 +22,15 @@ use tracing::{info, warn};
 use super::attach::{self, AttachError, Attachment, Mode};
 use super::features::Features;
 use super::object::Object;
-use super::tables::{Tables, slot_of};
+use super::tables::Tables;
+
+mod status;
+mod tagging;
+mod vlans;
+
+pub use status::PortStatus;
+use tagging::Tagging;
+pub use vlans::SubPort;
 
 /// Everything that decides about ports besides the interfaces themselves.
 pub struct Surroundings<'a> {
@@ -47,9 +58,14 @@ pub struct AttachedPort {
     pub up_reason: Option<Reason>,
     /// Likewise for IPv6.
     pub up_reason6: Option<Reason>,
+    /// How the sources of IPv4 are checked.
+    pub reverse_path: ReversePath,
+    /// Likewise for IPv6.
+    pub reverse_path6: ReversePath,
     /// Whether frames can be redirected to it, and why not.
     pub egress: Result<(), &'static str>,
     mtu: u32,
+    tagging: Tagging,
     entry: Option<Port>,
     state: Option<PortState>,
     /// The tx-error feedback has taken it out.
@@ -67,9 +83,12 @@ impl AttachedPort {
 pub struct Ports {
     settings: Dataplane,
     attached: BTreeMap<Ifindex, AttachedPort>,
+    subs: BTreeMap<Ifindex, SubPort>,
     refused: BTreeMap<Ifindex, String>,
     /// Those of them that should be ports, but could not be attached to.
     failed: BTreeSet<Ifindex>,
+    /// Those of them that there was no room for.
+    no_room: BTreeSet<Ifindex>,
     /// First in, first out, so that a number rests before it is used again.
     free: VecDeque<u32>,
     /// Numbers given up since the last grace period began.
@@ -85,8 +104,10 @@ impl Ports {
         Ports {
             settings,
             attached: BTreeMap::new(),
+            subs: BTreeMap::new(),
             refused: BTreeMap::new(),
             failed: BTreeSet::new(),
+            no_room: BTreeSet::new(),
             free: (1..MAX_PORTS).collect(),
             freed: Vec::new(),
         }
@@ -121,6 +142,11 @@ impl Ports {
         self.failed.len()
     }
 
+    /// How many of them there was no room for.
+    pub fn without_room(&self) -> usize {
+        self.no_room.len()
+    }
+
     /// Attaches, detaches, and returns what changed for the FIB: losses first.
     /// `after_loss` is called with the losses before their programs go.
     pub fn reconcile(
@@ -132,7 +158,10 @@ impl Ports {
     ) -> Vec<AttachError> {
         self.detach_unwanted(object, tables, around, &mut apply);
         let errors = self.attach_wanted(object, tables, around);
+        self.update_tagging(around.interfaces);
+        self.choose_subs(tables, around, &mut apply);
         self.update_entries(tables, around, &mut apply);
+        self.update_subs(tables, around, &mut apply);
         errors
     }
 
@@ -150,6 +179,7 @@ impl Ports {
                 warn!("port {}: {error}", port.name);
             }
         }
+        self.hand_over_subs(tables);
         for (ifindex, port) in std::mem::take(&mut self.attached) {
             match attach::hand_over(old, new, port.attachment) {
                 Ok(attachment) => {
@@ -158,6 +188,7 @@ impl Ports {
                 }
                 Err(error) => {
                     warn!("port {}: {error}; it is attached anew", port.name);
+                    self.drop_subs_of(ifindex, tables, &mut apply);
                     apply(tables, (ifindex, None));
                     if let Err(error) = tables.clear_port(ifindex.0) {
                         warn!("port {}: {error}", port.name);
@@ -175,7 +206,8 @@ impl Ports {
 
     /// Takes every program off, for the end of the daemon.
     pub fn detach_all(&mut self, object: &mut Object) {
-        for (_, port) in std::mem::take(&mut self.attached) {
+        for (_, mut port) in std::mem::take(&mut self.attached) {
+            port.restore_tagging();
             attach::detach(object, port.attachment);
         }
     }
@@ -228,10 +260,14 @@ impl Ports {
             })
             .collect();
         for (ifindex, reason) in unwanted {
-            let Some(port) = self.attached.remove(&ifindex) else {
+            self.drop_subs_of(ifindex, tables, apply);
+            let Some(mut port) = self.attached.remove(&ifindex) else {
                 continue;
             };
             apply(tables, (ifindex, None));
+            if interfaces.get(ifindex).is_some() {
+                port.restore_tagging();
+            }
             attach::detach(object, port.attachment);
             if let Err(error) = tables.clear_port(ifindex.0) {
                 warn!("port {}: {error}", port.name);
@@ -247,6 +283,7 @@ impl Ports {
             .retain(|ifindex, _| interfaces.get(*ifindex).is_some());
         self.failed
             .retain(|ifindex| interfaces.get(*ifindex).is_some());
+        self.no_room.retain(|ifindex| self.failed.contains(ifindex));
     }
 
     fn attach_wanted(
@@ -258,7 +295,8 @@ impl Ports {
         let mut errors = Vec::new();
         for interface in around.interfaces.by_index.values() {
             let ifindex = interface.ifindex;
-            if self.attached.contains_key(&ifindex) {
+            // VLANs are no ports by themselves, see `vlans`.
+            if self.attached.contains_key(&ifindex) || interface.kind == "vlan" {
                 continue;
             }
             // A port that goes down keeps its program: attaching resets some
@@ -273,11 +311,26 @@ impl Ports {
                 self.failed.remove(&ifindex);
                 continue;
             }
-            if let Err(error) = self.attach_one(object, tables, interface) {
-                self.failed.insert(ifindex);
-                if self.refused.insert(ifindex, error.to_string()).is_none() {
-                    warn!("{error}");
+            let Err(error) = self.attach_one(object, tables, interface) else {
+                continue;
+            };
+            self.failed.insert(ifindex);
+            let news = match &error {
+                // The limit is said once, not for each that is beyond it.
+                AttachError::NoRoom { .. } => {
+                    let first = self.no_room.is_empty();
+                    self.no_room.insert(ifindex);
+                    first
                 }
+                AttachError::Busy(_) | AttachError::Refused { .. } => {
+                    self.refused.get(&ifindex) != Some(&error.to_string())
+                }
+            };
+            self.refused.insert(ifindex, error.to_string());
+            if news {
+                warn!("{error}");
+            }
+            if news || !matches!(error, AttachError::NoRoom { .. }) {
                 errors.push(error);
             }
         }
@@ -291,19 +344,12 @@ impl Ports {
         interface: &Interface,
     ) -> Result<(), AttachError> {
         let name = interface.name.clone();
-        let refuse = |why: String| AttachError::Refused {
+        let no_room = |why: String| AttachError::NoRoom {
             name: name.clone(),
-            refused: vec![why],
+            why,
         };
-        let slot = slot_of(interface.ifindex.0);
-        if let Some((other, _)) = self.attached.iter().find(|(i, _)| slot_of(i.0) == slot) {
-            return Err(refuse(format!(
-                "its ifindex shares a table slot with that of if{other}"
-            )));
-        }
-        let Some(number) = self.free.pop_front() else {
-            return Err(refuse(format!("all {} ports are in use", MAX_PORTS - 1)));
-        };
+        self.has_slot(interface.ifindex).map_err(no_room)?;
+        let number = self.take_number().map_err(no_room)?;
         let at = (interface.ifindex.0, interface.name.as_str());
         let software = is_software(interface);
         let attachment = match attach::attach(object, at, self.settings.attach, software) {
@@ -322,14 +368,18 @@ impl Ports {
         }
         self.refused.remove(&interface.ifindex);
         self.failed.remove(&interface.ifindex);
+        self.no_room.remove(&interface.ifindex);
         let port = AttachedPort {
             name,
             number,
             attachment,
             up_reason: Some(Reason::Starting),
             up_reason6: Some(Reason::Starting),
+            reverse_path: ReversePath::Off,
+            reverse_path6: ReversePath::Off,
             egress: Err("not looked at yet"),
             mtu: interface.mtu,
+            tagging: Tagging::Unwatched,
             entry: None,
             state: None,
             failing: false,
@@ -359,9 +409,19 @@ impl Ports {
             port.egress = egress(interface, port, around.features, any_native);
             let (full4, full6) = around.table_full;
             let (on4, on6) = (interface.forwarding4, interface.forwarding6);
-            port.up_reason = up_reason(interface, around, bypass, full4, on4);
-            port.up_reason6 = up_reason(interface, around, bypass, full6, on6);
-            let entry = table_entry(interface, port);
+            let hidden = port.hides_tags().is_some();
+            port.up_reason = up_reason(around, bypass, full4, on4, hidden);
+            port.up_reason6 = up_reason(around, bypass, full6, on6, hidden);
+            (port.reverse_path, port.reverse_path6) = reverse_paths(&self.settings, interface);
+            let mut entry = table_entry(
+                interface,
+                port.number,
+                (port.up_reason, port.up_reason6),
+                (port.reverse_path, port.reverse_path6),
+            );
+            if self.subs.values().any(|sub| sub.parent == *ifindex) {
+                entry.flags |= PORT_VLANS;
+            }
             if port.entry != Some(entry) {
                 match tables.set_port(entry) {
                     Ok(()) => port.entry = Some(entry),
@@ -373,6 +433,8 @@ impl Ports {
             }
             let state = PortState {
                 number: port.number,
+                tx: port.number,
+                tags: Tags::NONE,
                 mac: entry.mac,
                 mtu: interface.mtu,
                 can_transmit: port.egress.is_ok(),
@@ -383,6 +445,12 @@ impl Ports {
                 apply(tables, (*ifindex, Some(state)));
             }
         }
+    }
+
+    fn take_number(&mut self) -> Result<u32, String> {
+        let most = MAX_PORTS - 1;
+        let number = self.free.pop_front();
+        number.ok_or_else(|| format!("the fast path has no more than {most} ports"))
     }
 }
 
@@ -415,17 +483,20 @@ pub fn is_software(interface: &Interface) -> bool {
 }
 
 /// Ports by default: Ethernet devices that hold an address or a VLAN child
-/// with one. A bridge or a VLAN is reached through the kernel.
+/// with one. A bridge is reached through the kernel.
 fn wants_by_default(interface: &Interface, interfaces: &Interfaces) -> Result<(), String> {
     if matches!(
         interface.kind.as_str(),
-        "bridge" | "vlan" | "macvlan" | "vxlan" | "ifb" | "vrf"
+        "bridge" | "macvlan" | "vxlan" | "ifb" | "vrf"
     ) {
         return Err(format!("a {} is left to the kernel", interface.kind));
     }
     let holds_address = |interface: &Interface| !interface.addresses.is_empty();
-    let of_child = vlan_children(interface.ifindex, interfaces).any(holds_address);
-    if holds_address(interface) || of_child {
+    let of_child = || {
+        let mut subs = interfaces.by_index.values().filter(|i| i.kind == "vlan");
+        subs.any(|sub| holds_address(sub) && vlans::is_on(sub, interface.ifindex, interfaces))
+    };
+    if holds_address(interface) || of_child() {
         return Ok(());
     }
     Err("holds no address".into())
@@ -462,11 +533,11 @@ fn egress(
 }
 
 fn up_reason(
-    interface: &Interface,
     around: &Surroundings<'_>,
     bypass: &BTreeSet<Bypass>,
     table_full: bool,
     forwarding: bool,
+    hides_tags: bool,
 ) -> Option<Reason> {
     let constraints = around.constraints;
     if around.starting {
@@ -481,30 +552,57 @@ fn up_reason(
         Some(Reason::Xfrm)
     } else if !forwarding {
         Some(Reason::ForwardingOff)
-    } else if vlan_children(interface.ifindex, around.interfaces)
-        .next()
-        .is_some()
-    {
-        // A driver that strips tags would show VLAN 10 as untagged.
+    } else if hides_tags {
+        // VLAN 10 would look like the untagged network.
         Some(Reason::VlanOffload)
     } else {
         None
     }
 }
 
-fn table_entry(interface: &Interface, port: &AttachedPort) -> Port {
+fn table_entry(
+    interface: &Interface,
+    number: u32,
+    (up4, up6): (Option<Reason>, Option<Reason>),
+    reverse_paths: (ReversePath, ReversePath),
+) -> Port {
     Port {
         ifindex: interface.ifindex.0,
-        number: port.number,
+        number,
         mac: interface.mac.unwrap_or_default(),
-        flags: if interface.send_redirects {
-            PORT_SEND_REDIRECTS
-        } else {
-            0
-        },
-        up_reason4: port.up_reason.map_or(0, |reason| reason as u16),
-        up_reason6: port.up_reason6.map_or(0, |reason| reason as u16),
-        tx: port.number,
+        flags: flags(interface, reverse_paths),
+        up_reason4: up4.map_or(0, |reason| reason as u16),
+        up_reason6: up6.map_or(0, |reason| reason as u16),
+        tx: number,
         ..Port::default()
+    }
+}
+
+/// The checks of the sources of IPv4 and of IPv6 received.
+fn reverse_paths(settings: &Dataplane, interface: &Interface) -> (ReversePath, ReversePath) {
+    let check = settings.reverse_path(&interface.name);
+    // The kernel has no such switch for IPv6.
+    (
+        check.unwrap_or(interface.rp_filter),
+        check.unwrap_or_default(),
+    )
+}
+
+fn flags(interface: &Interface, (check4, check6): (ReversePath, ReversePath)) -> u16 {
+    let redirects = if interface.send_redirects {
+        PORT_SEND_REDIRECTS
+    } else {
+        0
+    };
+    redirects
+        | check_flag(check4, PORT_RP4_LOOSE, PORT_RP4_STRICT)
+        | check_flag(check6, PORT_RP6_LOOSE, PORT_RP6_STRICT)
+}
+
+fn check_flag(check: ReversePath, loose: u16, strict: u16) -> u16 {
+    match check {
+        ReversePath::Off => 0,
+        ReversePath::Loose => loose,
+        ReversePath::Strict => strict,
     }
 }

@@ -16,13 +16,14 @@ use tokio::sync::oneshot;
 
 use super::attach::Mode as AttachMode;
 use super::family::MapFamily;
-use super::ports::AttachedPort;
+use super::memlock;
+use super::ports::PortStatus;
 use super::programmer::{ProgrammedFamily, Programmer};
 use super::task::DataplaneTask;
 use crate::api::counters::PortCounters;
 use crate::api::model::{
     self, Degraded, FamilyFib, Fib, Installed as ShownInstalled, Mode, Neighbor, Nexthop,
-    PortSummary, Way, XdpAnswer,
+    PortSummary, RouteCounter, Way, XdpAnswer,
 };
 use forwarder_common::abi::program;
 
@@ -38,6 +39,8 @@ pub enum Query {
     Nexthops(Reply<Vec<Nexthop>>),
     /// `show counters`.
     Counters(Reply<Vec<PortCounters>>),
+    /// Likewise: the routes that are counted each by itself.
+    RouteCounters(Reply<Vec<RouteCounter>>),
     /// `show fib`.
     Fib(Reply<Fib>),
     /// Part of `show status`.
@@ -80,6 +83,7 @@ impl DataplaneTask {
             Query::Neighbors(reply) => drop(reply.send(self.show_neighbors())),
             Query::Nexthops(reply) => drop(reply.send(self.show_nexthops())),
             Query::Counters(reply) => drop(reply.send(self.show_counters())),
+            Query::RouteCounters(reply) => drop(reply.send(self.plane.counted())),
             Query::Fib(reply) => drop(reply.send(self.show_fib())),
             Query::Summary(reply) => drop(reply.send(self.summary())),
             Query::Lookup(address, reply) => drop(reply.send(self.lookup(address))),
@@ -98,7 +102,7 @@ impl DataplaneTask {
     }
 
     fn configure(&mut self, config: Arc<Config>) -> Vec<String> {
-        let errors = self.plane.configure(&config.dataplane, &self.features);
+        let errors = self.plane.configure(&config, &self.features);
         self.config = config;
         errors.iter().map(ToString::to_string).collect()
     }
@@ -113,8 +117,8 @@ impl DataplaneTask {
     }
 
     fn show_interface(&self, interface: &Interface) -> model::Interface {
-        let port = self.plane.ports.get(interface.ifindex);
-        let reason = match port {
+        let port = self.plane.ports.status(interface.ifindex);
+        let reason = match &port {
             Some(port) => port_reason(port),
             None => self
                 .plane
@@ -125,22 +129,32 @@ impl DataplaneTask {
         model::Interface {
             name: interface.name.clone(),
             ifindex: interface.ifindex.0,
-            mode: port.map_or(Mode::None, |port| mode(port.attachment.mode)),
+            mode: port
+                .as_ref()
+                .map_or(Mode::None, |port| mode(port.attachment.mode)),
             reason,
-            program: port.map(|port| program_name(port).to_owned()),
+            program: port.as_ref().map(|port| program_name(port).to_owned()),
             mac: interface.mac.map(mac),
             mtu: interface.mtu,
             up: interface.up,
             carrier: interface.carrier,
-            can_redirect: port.is_some_and(|port| port.egress.is_ok()),
+            can_redirect: port.as_ref().is_some_and(|port| port.egress.is_ok()),
             hands_up: port
+                .as_ref()
                 .and_then(|port| port.up_reason)
                 .map(|reason| reason.name().to_owned()),
             hands_up_ipv6: port
+                .as_ref()
                 .and_then(|port| port.up_reason6)
                 .map(|reason| reason.name().to_owned()),
             forwarding: interface.forwarding4,
             forwarding_ipv6: interface.forwarding6,
+            reverse_path: port
+                .as_ref()
+                .map(|port| port.reverse_path.name().to_owned()),
+            reverse_path_ipv6: port
+                .as_ref()
+                .map(|port| port.reverse_path6.name().to_owned()),
             kind: interface.kind.clone(),
             addresses: interface
                 .addresses
@@ -164,7 +178,7 @@ impl DataplaneTask {
             .map(|adjacency| ((adjacency.ifindex, adjacency.neighbour), adjacency.slot))
             .collect();
         let now = crate::clock::now();
-        let ours = |ifindex: &Ifindex| self.plane.ports.get(*ifindex).is_some();
+        let ours = |ifindex: &Ifindex| self.plane.ports.status(*ifindex).is_some();
         side.neighbours
             .values()
             .filter(|neighbour| ours(&neighbour.ifindex))
@@ -250,14 +264,10 @@ impl DataplaneTask {
         // Row 0: what came in by ports that the daemon does not know (yet).
         let unknown = port("(unknown)".into(), 0, Mode::None, 0)
             .filter(|unknown| unknown.get(Reason::UnknownPort).packets > 0);
-        let known = self
-            .plane
-            .ports
-            .attached()
-            .filter_map(|(ifindex, attached)| {
-                let mode = mode(attached.attachment.mode);
-                port(attached.name.clone(), ifindex.0, mode, attached.number)
-            });
+        let known = self.plane.ports.statuses().filter_map(|(ifindex, status)| {
+            let mode = mode(status.attachment.mode);
+            port(status.name.to_owned(), ifindex.0, mode, status.number)
+        });
         known.chain(unknown).collect()
     }
 
@@ -275,7 +285,7 @@ impl DataplaneTask {
             overflow: (v4.without_room() + v6.without_room()) as u64,
             rows_used: u64::from(rows_used),
             rows: u64::from(rows),
-            bytes: self.plane.tables.bytes(),
+            bytes: memlock::of_this_process().unwrap_or(0),
             ipv6: FamilyFib {
                 prefixes: (v6.prefixes - v6.host_routes) as u64,
                 host_routes: v6.host_routes as u64,
@@ -426,28 +436,47 @@ impl DataplaneTask {
         }
         if !bypass.contains(&Bypass::Tc) {
             for (ifindex, detail) in &constraints.tc {
-                if self.plane.ports.get(*ifindex).is_some() {
+                if self.plane.ports.status(*ifindex).is_some() {
                     let name = self.plane.interfaces.name(*ifindex);
                     say(Bypass::Tc.name(), format!("{name}: {detail}"));
                 }
             }
         }
-        for (_, port) in self.plane.ports.attached() {
-            if let Some(reason @ (Reason::ForwardingOff | Reason::VlanOffload)) = port.up_reason {
+        for (_, port) in self.plane.ports.statuses() {
+            if port.up_reason == Some(Reason::ForwardingOff) {
                 say(
-                    reason.name(),
+                    Reason::ForwardingOff.name(),
                     format!("everything received on {} goes up", port.name),
                 );
+            }
+        }
+        for (_, port) in self.plane.ports.attached() {
+            if let Some(why) = port.hides_tags() {
+                let name = &port.name;
+                let detail = format!("everything received on {name} and its VLANs goes up: {why}");
+                say(Reason::VlanOffload.name(), detail);
             }
             if port.failing() {
                 let detail = format!("{} loses every redirected frame", port.name);
                 say("tx-error", detail);
             }
         }
-        let overflow: usize = [self.stats::<Ipv4>(), self.stats::<Ipv6>()]
-            .iter()
-            .map(FibStats::without_room)
-            .sum();
+        let without_room = self.plane.ports.without_room();
+        if without_room > 0 {
+            say(
+                "port-limit",
+                format!("{without_room} interfaces are left to the kernel: no room for more ports"),
+            );
+        }
+        let stats = [self.stats::<Ipv4>(), self.stats::<Ipv6>()];
+        let uncounted: usize = stats.iter().map(|stats| stats.without_counter).sum();
+        if uncounted > 0 {
+            say(
+                "count-full",
+                format!("{uncounted} routes that should be counted are not: too many"),
+            );
+        }
+        let overflow: usize = stats.iter().map(FibStats::without_room).sum();
         if self.plane.is_full() || overflow > 0 {
             let why = self.plane.growth_refused.iter();
             let why = why.map(|why| format!("; they could not be made larger: {why}"));
@@ -483,7 +512,7 @@ fn in_kernel<F: ProgrammedFamily>(
     }
 }
 
-fn port_reason(port: &AttachedPort) -> Option<String> {
+fn port_reason(port: &PortStatus<'_>) -> Option<String> {
     let mut words: Vec<String> = port.attachment.refused.clone();
     if let Err(why) = port.egress {
         words.push(format!("not redirected to: {why}"));
@@ -491,7 +520,7 @@ fn port_reason(port: &AttachedPort) -> Option<String> {
     (!words.is_empty()).then(|| words.join("; "))
 }
 
-fn program_name(port: &AttachedPort) -> &'static str {
+fn program_name(port: &PortStatus<'_>) -> &'static str {
     if port.attachment.program == program::FORWARD_FRAGS {
         "frags"
     } else {

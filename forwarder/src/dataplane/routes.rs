@@ -6,13 +6,12 @@
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{LpmTrie, Map, MapData, MapError};
-use forwarder_common::trie::Row;
 use forwarder_core::fib::trie::{Full, Trie};
 use thiserror::Error;
 
 use super::family::MapFamily;
+use super::mapped::MappedRows;
 use super::object::{LoadError, Lookup, Object};
-use super::rows::MappedRows;
 
 /// Why a map did not take a write.
 #[derive(Debug, Error)]
@@ -29,8 +28,8 @@ pub enum WriteError {
 pub(super) enum Routes<F: MapFamily> {
     LpmTrie(LpmTrie<MapData, F::Key, u32>),
     Multibit(Box<Multibit<F>>),
-    /// The engine `kernel`: the kernel's own tables are looked up.
-    Kernel,
+    /// No table of ours: the kernel's own are looked up, or none.
+    None,
 }
 
 /// The engine `multibit`.
@@ -59,13 +58,13 @@ impl<F: MapFamily> Routes<F> {
                 };
                 let trie = Trie::new(rows);
                 let rows =
-                    MappedRows::new(&map, trie.rows()).map_err(|source| LoadError::Mapping {
+                    MappedRows::new(map, trie.rows()).map_err(|source| LoadError::Mapping {
                         name: F::ROWS,
                         source,
                     })?;
                 Ok(Routes::Multibit(Box::new(Multibit { trie, rows })))
             }
-            Lookup::Kernel => Ok(Routes::Kernel),
+            Lookup::Kernel | Lookup::Constant => Ok(Routes::None),
         }
     }
 
@@ -74,7 +73,7 @@ impl<F: MapFamily> Routes<F> {
         match self {
             Routes::LpmTrie(map) => Ok(map.insert(&key::<F>(prefix), id, 0)?),
             Routes::Multibit(engine) => Ok(engine.trie.insert(prefix, id, &mut engine.rows)?),
-            Routes::Kernel => Ok(()),
+            Routes::None => Ok(()),
         }
     }
 
@@ -89,14 +88,14 @@ impl<F: MapFamily> Routes<F> {
                 engine.trie.remove(prefix, &mut engine.rows);
                 Ok(())
             }
-            Routes::Kernel => Ok(()),
+            Routes::None => Ok(()),
         }
     }
 
     /// The trie of the engine `multibit`, if that is in use.
     pub(super) fn trie(&self) -> Option<&Trie<F>> {
         match self {
-            Routes::LpmTrie(_) | Routes::Kernel => None,
+            Routes::LpmTrie(_) | Routes::None => None,
             Routes::Multibit(engine) => Some(&engine.trie),
         }
     }
@@ -104,16 +103,8 @@ impl<F: MapFamily> Routes<F> {
     /// Likewise, for the rows that rest.
     pub(super) fn trie_mut(&mut self) -> Option<&mut Trie<F>> {
         match self {
-            Routes::LpmTrie(_) | Routes::Kernel => None,
+            Routes::LpmTrie(_) | Routes::None => None,
             Routes::Multibit(engine) => Some(&mut engine.trie),
-        }
-    }
-
-    /// Kernel memory that is taken whatever the number of prefixes.
-    pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Routes::LpmTrie(_) | Routes::Kernel => 0,
-            Routes::Multibit(engine) => u64::from(engine.trie.rows()) * size_of::<Row>() as u64,
         }
     }
 }

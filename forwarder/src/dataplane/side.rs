@@ -7,16 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use forwarder_common::abi::Counter;
 use forwarder_core::fib::{Fib, FibOp, Freed};
 use forwarder_core::kernel::event::{Neighbour, NeighbourEvent, NeighbourState};
 use forwarder_core::net::{Ifindex, TableId};
 use forwarder_core::route::Route;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::family::MapFamily;
 use super::ports::PortChange;
 use super::routes::WriteError;
 use super::tables::Tables;
+use crate::api::model::RouteCounter;
 
 /// A neighbour: its interface and address.
 pub type NeighbourKey<F> = (Ifindex, <F as forwarder_core::net::Family>::Addr);
@@ -78,6 +80,31 @@ impl<F: MapFamily> Side<F> {
     ) {
         self.fib.set_route(table, prefix, route, &mut self.ops);
         self.flush(tables);
+    }
+
+    /// Which routes are counted each by itself.
+    pub fn set_counted(&mut self, tables: &mut Tables, wanted: &BTreeSet<F::Prefix>) {
+        self.fib.set_counted(wanted, &mut self.ops);
+        let without = self.fib.stats().without_counter;
+        if without > 0 {
+            let family = F::NAME;
+            warn!("{without} {family} routes are not counted: there are no more counters");
+        }
+        self.flush(tables);
+    }
+
+    /// What those have counted, whether there is a route now or not.
+    pub fn counted(&self, counter: impl Fn(u32) -> Option<Counter>, out: &mut Vec<RouteCounter>) {
+        for (prefix, id) in self.fib.counted() {
+            let Some(counter) = id.and_then(&counter) else {
+                continue;
+            };
+            out.push(RouteCounter {
+                prefix: prefix.into(),
+                packets: counter.packets,
+                bytes: counter.bytes,
+            });
+        }
     }
 
     /// A port's new state.
@@ -188,6 +215,7 @@ impl<F: MapFamily> Side<F> {
                 }
                 FibOp::SetRoute { prefix, id } => self.program(tables, *prefix, *id),
                 FibOp::RemoveRoute { prefix } => self.remove(tables, *prefix),
+                FibOp::ClearCounter { id } => tables.clear_route_counter(*id).map_err(Into::into),
                 FibOp::AddOwn(address) => tables.add_own::<F>(*address).map_err(Into::into),
                 FibOp::RemoveOwn(address) => tables.remove_own::<F>(*address).map_err(Into::into),
             };

@@ -6,18 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::{Array, DevMap, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use forwarder_common::abi::{
     ABI_VERSION, Adjacency, Counter, CounterRow, FIRST_COUNTED, GROUP_BUCKETS, GROUP_LINKS,
     MAX_ADJACENCIES, MAX_NEXTHOPS, MAX_PORTS, Meta, OwnFilter, PORT_SLOTS, Port, PuntLimit,
-    PuntState, map, own_hash,
+    VlanKey, map, own_hash,
 };
 use forwarder_common::reason::PuntClass;
 use forwarder_core::fib::trie::Trie;
 use forwarder_core::net::{Ipv4, Ipv6};
 
+use super::events::EventMaps;
 use super::family::{Both, MapFamily};
+use super::mapped::MappedWords;
 use super::object::{LoadError, Object};
 use super::routes::{Routes, WriteError, is_absent};
 
@@ -31,6 +33,19 @@ macro_rules! take {
                 source,
             })?
     };
+}
+
+/// Maps a map into memory.
+fn mapped(object: &mut Object, name: &'static str, bytes: usize) -> Result<MappedWords, LoadError> {
+    let Map::Array(map) = object.take_map(name)? else {
+        return Err(LoadError::Missing(name));
+    };
+    MappedWords::new(map, bytes / size_of::<u32>())
+        .map_err(|source| LoadError::Mapping { name, source })
+}
+
+fn within(stored: bool) -> Result<(), MapError> {
+    stored.then_some(()).ok_or(MapError::KeyNotFound)
 }
 
 /// The maps of one family.
@@ -97,18 +112,18 @@ impl<F: MapFamily> FamilyTables<F> {
 /// Handles of all maps.
 pub struct Tables {
     families: Both<FamilyTables<Ipv4>, FamilyTables<Ipv6>>,
-    nexthop: Array<MapData, u32>,
-    adjacency: Array<MapData, Adjacency>,
+    nexthop: MappedWords,
+    adjacency: MappedWords,
     group: Array<MapData, [u32; GROUP_BUCKETS]>,
     group_links: Array<MapData, [u32; GROUP_LINKS]>,
     route_counters: PerCpuArray<MapData, Counter>,
-    ports: Array<MapData, Port>,
+    ports: MappedWords,
+    vlan_ports: HashMap<MapData, VlanKey, Port>,
     counters: PerCpuArray<MapData, CounterRow>,
     tx_ports: DevMap<MapData>,
     tx_ports_frags: DevMap<MapData>,
     own_filter: Array<MapData, OwnFilter>,
     punt_limit: Array<MapData, PuntLimit>,
-    _punt_state: PerCpuArray<MapData, PuntState>,
     /// How many own addresses share each filter bit: a bit goes when its last
     /// address does.
     own_bits: Vec<u16>,
@@ -117,6 +132,8 @@ pub struct Tables {
     generation: u32,
     /// What earlier generations have counted, by port number.
     earlier: BTreeMap<u32, CounterRow>,
+    /// Likewise by next-hop id, for routes that are counted by themselves.
+    earlier_routes: BTreeMap<u32, Counter>,
 }
 
 impl Tables {
@@ -140,22 +157,31 @@ impl Tables {
                 v4: FamilyTables::new(object)?,
                 v6: FamilyTables::new(object)?,
             },
-            nexthop: take!(object, map::NEXTHOP),
-            adjacency: take!(object, map::ADJACENCY),
+            nexthop: mapped(
+                object,
+                map::NEXTHOP,
+                size_of::<[u32; MAX_NEXTHOPS as usize]>(),
+            )?,
+            adjacency: mapped(
+                object,
+                map::ADJACENCY,
+                size_of::<[Adjacency; MAX_ADJACENCIES as usize]>(),
+            )?,
             group: take!(object, map::GROUP),
             group_links: take!(object, map::GROUP_LINKS),
             route_counters: take!(object, map::ROUTE_COUNTERS),
-            ports: take!(object, map::PORTS),
+            ports: mapped(object, map::PORTS, size_of::<[Port; PORT_SLOTS as usize]>())?,
+            vlan_ports: take!(object, map::VLAN_PORTS),
             counters: take!(object, map::COUNTERS),
             tx_ports: take!(object, map::TX_PORTS),
             tx_ports_frags: take!(object, map::TX_PORTS_FRAGS),
             own_filter: take!(object, map::OWN_FILTER),
             punt_limit: take!(object, map::PUNT_LIMIT),
-            _punt_state: take!(object, map::PUNT_STATE),
             own_bits: vec![0; 1 << 16],
             filter: OwnFilter::default(),
             generation: 0,
             earlier: BTreeMap::new(),
+            earlier_routes: BTreeMap::new(),
         })
     }
 
@@ -169,8 +195,16 @@ impl Tables {
         self.generation = before.generation + 1;
     }
 
-    /// Takes over what the maps before have counted, once no program writes them.
-    pub fn inherit_counters(&mut self, before: &Tables) {
+    /// Takes over what the maps before have counted, once no program writes them;
+    /// of routes those with these ids.
+    pub fn inherit_counters(&mut self, before: &Tables, ids: &[u32]) {
+        for &id in ids {
+            if let Ok(counter) = before.route_counter(id) {
+                let sum = self.earlier_routes.entry(id).or_default();
+                sum.packets += counter.packets;
+                sum.bytes += counter.bytes;
+            }
+        }
         for number in 0..MAX_PORTS {
             if let Ok(row) = before.counters(number) {
                 add(self.earlier.entry(number).or_default(), &row);
@@ -178,9 +212,12 @@ impl Tables {
         }
     }
 
-    /// Takes the event ring out of a loaded object.
-    pub fn events(object: &mut Object) -> Result<RingBuf<MapData>, LoadError> {
-        Ok(take!(object, map::EVENTS))
+    /// Takes the maps with events out of a loaded object.
+    pub fn events(object: &mut Object) -> Result<EventMaps, LoadError> {
+        Ok(EventMaps {
+            ring: take!(object, map::EVENTS),
+            state: take!(object, map::PUNT_STATE),
+        })
     }
 
     /// The maps of one family.
@@ -195,12 +232,12 @@ impl Tables {
 
     /// `NEXTHOP[id] = word`.
     pub fn set_nexthop(&mut self, id: u32, word: u32) -> Result<(), MapError> {
-        self.nexthop.set(id, word, 0)
+        within(self.nexthop.store(id as usize, word))
     }
 
     /// Fills a free adjacency slot.
     pub fn set_adjacency(&mut self, slot: u32, adjacency: Adjacency) -> Result<(), MapError> {
-        self.adjacency.set(slot, adjacency, 0)
+        within(self.adjacency.store_element(slot, adjacency.words()))
     }
 
     /// Fills a free group slot: a next-hop id a bucket, and the interfaces that
@@ -217,7 +254,7 @@ impl Tables {
 
     /// What a route that is counted by itself has counted, all CPUs together.
     pub fn route_counter(&self, id: u32) -> Result<Counter, MapError> {
-        let mut total = Counter::default();
+        let mut total = self.earlier_routes.get(&id).copied().unwrap_or_default();
         let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
         for counter in self.route_counters.get(&index, 0)?.iter() {
             total.packets += counter.packets;
@@ -228,6 +265,7 @@ impl Tables {
 
     /// Starts a counted id at zero: it may have been another route's.
     pub fn clear_route_counter(&mut self, id: u32) -> Result<(), MapError> {
+        self.earlier_routes.remove(&id);
         let index = id.checked_sub(FIRST_COUNTED).ok_or(MapError::KeyNotFound)?;
         let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
         let zero = PerCpuValues::try_from(vec![Counter::default(); cpus])?;
@@ -236,7 +274,8 @@ impl Tables {
 
     /// The coarse time at which an adjacency was last used.
     pub fn used(&self, slot: u32) -> Result<u32, MapError> {
-        self.adjacency.get(&slot, 0).map(|adjacency| adjacency.used)
+        let word = slot as usize * Adjacency::WORDS + Adjacency::USED_WORD;
+        self.adjacency.load(word).ok_or(MapError::KeyNotFound)
     }
 
     /// An address of this router: packets from it are dropped.
@@ -282,7 +321,10 @@ impl Tables {
     /// Makes a port known to the programs, as receiver and as egress.
     pub fn set_port(&mut self, port: Port) -> Result<(), MapError> {
         self.set_egress(port.number, port.ifindex)?;
-        self.ports.set(slot_of(port.ifindex), port, 0)
+        within(
+            self.ports
+                .store_element(slot_of(port.ifindex), port.words()),
+        )
     }
 
     fn set_egress(&mut self, number: u32, ifindex: u32) -> Result<(), MapError> {
@@ -303,7 +345,30 @@ impl Tables {
     /// Forgets a port. Its DEVMAP entries go with the device, or are
     /// overwritten when the number is used again.
     pub fn clear_port(&mut self, ifindex: u32) -> Result<(), MapError> {
-        self.ports.set(slot_of(ifindex), Port::default(), 0)
+        let free = Port::default().words();
+        within(self.ports.store_element(slot_of(ifindex), free))
+    }
+
+    /// Makes a VLAN sub-interface known as egress, to the engine that goes by
+    /// the kernel's tables: frames leave by `port.tx`, which is its parent's.
+    pub fn set_sub_egress(&mut self, port: Port) -> Result<(), MapError> {
+        within(
+            self.ports
+                .store_element(slot_of(port.ifindex), port.words()),
+        )
+    }
+
+    /// Makes the sub-interface known that receives these tagged frames.
+    pub fn set_vlan(&mut self, key: VlanKey, port: Port) -> Result<(), MapError> {
+        self.vlan_ports.insert(key, port, 0)
+    }
+
+    /// Its frames go up from now on; one that is not there is no error.
+    pub fn clear_vlan(&mut self, key: VlanKey) -> Result<(), MapError> {
+        match self.vlan_ports.remove(&key) {
+            Err(error) if !is_absent(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The counters of a port, all CPUs together; number 0: unknown ports.
@@ -313,21 +378,6 @@ impl Tables {
             add(&mut total, row);
         }
         Ok(total)
-    }
-
-    /// Kernel memory of the maps in bytes, by their sizes. An `LPM_TRIE`, which
-    /// takes memory as it needs it, is not counted.
-    pub fn bytes(&self) -> u64 {
-        let cpus = nr_cpus().unwrap_or(1) as u64;
-        let fixed =
-            |entries: u32, size: usize| u64::from(entries) * size.next_multiple_of(8) as u64;
-        self.families.v4.routes.bytes()
-            + self.families.v6.routes.bytes()
-            + fixed(MAX_NEXTHOPS, size_of::<u32>())
-            + fixed(MAX_ADJACENCIES, size_of::<Adjacency>())
-            + fixed(PORT_SLOTS, size_of::<Port>())
-            + fixed(MAX_PORTS, size_of::<CounterRow>()) * cpus
-            + size_of::<OwnFilter>() as u64
     }
 
     /// Starts a port's counters at zero: its number may have been another's.

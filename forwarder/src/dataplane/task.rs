@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aya::maps::{MapData, RingBuf};
 use forwarder_core::config::Config;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{DataplaneEvent, NeighbourEvent};
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::attach::AttachError;
+use super::events::EventMaps;
 use super::features::Features;
 use super::feedback::{Feedback, Verdict};
 use super::grace::Grace;
@@ -63,10 +63,10 @@ pub struct Inputs {
     pub rib6: RibHandle<Ipv6>,
     /// From the API.
     pub queries: mpsc::Receiver<Query>,
+    /// To the task that reads the programs' events: maps in place of others.
+    pub event_maps: mpsc::UnboundedSender<EventMaps>,
     /// To the neighbour keeper.
     pub keeper: mpsc::Sender<keeper::Request>,
-    /// Miss and resolve events of the program.
-    pub ring: RingBuf<MapData>,
 }
 
 /// Takes in what the route database has new.
@@ -290,8 +290,9 @@ impl DataplaneTask {
             return;
         };
         match self.plane.grow(lookup, &self.features) {
-            Ok(ring) => {
-                self.inputs.ring = ring;
+            Ok(maps) => {
+                // It ends only when the daemon does.
+                let _ = self.inputs.event_maps.send(maps);
                 self.plane.growth_refused = None;
             }
             Err(error) => {
@@ -332,6 +333,10 @@ impl DataplaneTask {
     fn grace_ended(&mut self) {
         if let Some(resting) = self.resting.take() {
             self.plane.release(resting);
+            // A port's number may be among it that another waits for.
+            if self.plane.ports.without_room() > 0 {
+                self.plane.reconcile(&self.features);
+            }
         }
     }
 
@@ -339,18 +344,11 @@ impl DataplaneTask {
         let now = clock::now();
         self.programmer4.tick();
         self.programmer6.tick();
-        self.drain_ring();
         self.judge_ports(now);
         if now >= self.next_usage {
             self.next_usage = now + USAGE_PERIOD;
             self.scan_usage(now);
         }
-    }
-
-    /// Events only say that something is worth looking at; the kernel resolves
-    /// and answers by itself. They are taken out so that the ring has room.
-    fn drain_ring(&mut self) {
-        while self.inputs.ring.next().is_some() {}
     }
 
     fn judge_ports(&mut self, now: Instant) {

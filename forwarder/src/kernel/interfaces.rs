@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces};
+use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces, ReversePath};
 use forwarder_core::net::Ifindex;
 
 use super::message::{Link, Netconf};
@@ -44,6 +44,9 @@ pub(crate) struct InterfaceTable {
     forwarding: BTreeMap<Ifindex, bool>,
     /// `net.ipv6.conf.all.forwarding`.
     forwarding6: bool,
+    rp_filter: BTreeMap<Ifindex, u32>,
+    /// `net.ipv4.conf.all.rp_filter`.
+    rp_filter_all: u32,
     named: Option<Named>,
     changed: bool,
 }
@@ -93,6 +96,7 @@ impl InterfaceTable {
         }
         self.addresses.retain(|(of, _)| *of != ifindex);
         self.forwarding.remove(&ifindex);
+        self.rp_filter.remove(&ifindex);
         let known = self.links.remove(&ifindex).is_some();
         self.changed |= known;
         known
@@ -132,6 +136,10 @@ impl InterfaceTable {
             let old = self.forwarding.insert(conf.ifindex, forwarding);
             self.changed |= old != Some(forwarding);
         }
+        if let Some(value) = conf.rp_filter {
+            let old = self.rp_filter.insert(conf.ifindex, value);
+            self.changed |= old != Some(value);
+        }
         self.refresh_sysctls(|ifindex| ifindex == conf.ifindex);
     }
 
@@ -141,9 +149,16 @@ impl InterfaceTable {
         self.forwarding6 = on;
     }
 
+    /// The reverse-path check that all interfaces make at least.
+    pub(crate) fn set_rp_filter_all(&mut self, value: u32) {
+        self.changed |= self.rp_filter_all != value;
+        self.rp_filter_all = value;
+    }
+
     /// IPv4 has been taken off an interface.
     pub(crate) fn remove_netconf(&mut self, ifindex: Ifindex) {
         self.changed |= self.forwarding.remove(&ifindex).is_some();
+        self.changed |= self.rp_filter.remove(&ifindex).is_some();
     }
 
     /// Reads again what no message tells of.
@@ -200,6 +215,12 @@ impl InterfaceTable {
         }))
     }
 
+    /// `IN_DEV_RPFILTER`: the larger of both.
+    fn rp_filter(&self, ifindex: Ifindex) -> ReversePath {
+        let own = self.rp_filter.get(&ifindex).copied().unwrap_or(0);
+        ReversePath::from_sysctl(own.max(self.rp_filter_all))
+    }
+
     fn build(&self, entry: &Entry) -> Interface {
         let link = &entry.link;
         let own = self
@@ -219,12 +240,14 @@ impl InterfaceTable {
             broadcast: link.has(libc::IFF_BROADCAST),
             ethernet: link.hardware == libc::ARPHRD_ETHER,
             kind: link.kind.clone(),
+            vlan: link.vlan,
             master: link.master,
             link: link.lower,
             link_elsewhere: link.lower_elsewhere,
             forwarding4: self.forwarding.get(&link.ifindex).copied().unwrap_or(false),
             forwarding6: self.forwarding6,
             send_redirects: entry.send_redirects,
+            rp_filter: self.rp_filter(link.ifindex),
             addresses: own.map(|(_, address)| *address).collect(),
         }
     }

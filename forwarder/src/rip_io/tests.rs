@@ -10,7 +10,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces};
+use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces, ReversePath};
 use forwarder_core::net::{Ifindex, Ipv4};
 use forwarder_core::rip::{
     Clear, InterfaceConfig, Metric, Redistribute, Reject, RouteChange, Timers,
@@ -133,12 +133,14 @@ fn interface(name: &str, local: &str) -> Interface {
         broadcast: true,
         ethernet: true,
         kind: "veth".to_owned(),
+        vlan: None,
         master: None,
         link: None,
         link_elsewhere: true,
         forwarding4: true,
         forwarding6: false,
         send_redirects: true,
+        rp_filter: ReversePath::Off,
         addresses: vec![InterfaceAddress {
             local: local.parse().unwrap(),
             peer: None,

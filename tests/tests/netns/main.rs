@@ -3,8 +3,13 @@
 
 mod accounts;
 mod bad_input;
+mod bench;
 mod configured;
+mod counted;
+mod differential;
 mod doctor;
+mod ecmp;
+mod events;
 mod flood;
 mod foreign_routes;
 mod forwarding;
@@ -14,8 +19,12 @@ mod ipv6;
 mod lab_itself;
 mod latency;
 mod lifecycle;
+mod live;
 mod losses;
+mod ports;
+mod reverse_path;
 mod traffic;
+mod vlan;
 
 /// Attached by the driver, as the labs' links are made for.
 const NATIVE: &str = "[dataplane]\nattach = \"native\"\n";

@@ -1,26 +1,16 @@
 //! The engines against one another, and what only one of them has.
 
+use forwarder::dataplane::object::RowLayout;
+use forwarder_tests::numbers::Numbers;
+
 use super::*;
 
-/// Numbers that are the same in each run (Knuth's MMIX generator).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 32) as u32
-    }
-
-    /// Prefixes under 10.0.0.0/14, so that they nest, and a few short ones.
-    fn prefix(&mut self) -> Ipv4Net {
-        let length = 8 + self.next() % 25;
-        let address = 0x0a00_0000 | self.next() & 0x0003_ffff;
-        let prefix = Ipv4Net::new(address.into(), length as u8);
-        prefix.expect("length").trunc()
-    }
+/// Prefixes under 10.0.0.0/14, so that they nest, and a few short ones.
+fn prefix(numbers: &mut Numbers) -> Ipv4Net {
+    let length = 8 + numbers.below(25);
+    let address = 0x0a00_0000 | numbers.draw() & 0x0003_ffff;
+    let prefix = Ipv4Net::new(address.into(), length as u8);
+    prefix.expect("length").trunc()
 }
 
 /// One table in both engines: what each says of an address is the frame that
@@ -72,15 +62,15 @@ impl Pair {
             }
         }
         for _ in 0..1000 {
-            self.agrees_on(0x0a00_0000 | numbers.next() & 0x0003_ffff);
+            self.agrees_on(0x0a00_0000 | numbers.draw() & 0x0003_ffff);
         }
     }
 }
 
 #[test]
 fn both_engines_find_the_same_next_hop() {
-    let (mut pair, mut numbers) = (Pair::new(), Numbers(4));
-    let prefixes: Vec<_> = (0..300).map(|_| numbers.prefix()).collect();
+    let (mut pair, mut numbers) = (Pair::new(), Numbers::new(4));
+    let prefixes: Vec<_> = (0..300).map(|_| prefix(&mut numbers)).collect();
     for (slot, prefix) in (100..).zip(&prefixes) {
         for bench in &mut pair.0 {
             bench
@@ -138,4 +128,28 @@ fn a_full_table_refuses_a_prefix_and_takes_it_after_a_release() {
             .is_ok()
     );
     assert_eq!(bench.tables.of::<Ipv4>().rows(), (257, 257));
+}
+
+/// As kernels before 6.0 have them.
+#[test]
+fn rows_that_are_entries_of_their_own_forward_alike() {
+    let lookup = Lookup::Multibit {
+        rows4: 2048,
+        rows6: 2048,
+    };
+    for name in [program::FORWARD, program::FORWARD_FRAGS] {
+        let object = Object::load_laid_out(lookup, RowLayout::Entries, 7).expect("load");
+        let mut bench = Bench::with_object(name, object);
+        bench.forwards(&frame());
+        let word = nexthop_word(NexthopKind::Drop, Reason::Blackhole as u32);
+        bench.route("203.0.113.9/32", 41, word);
+        bench.expect(&frame(), Reason::Blackhole);
+        let remove: Ipv4Net = "203.0.113.9/32".parse().expect("prefix");
+        bench
+            .tables
+            .of_mut::<Ipv4>()
+            .remove_route(remove)
+            .expect("removed");
+        bench.forwards(&frame());
+    }
 }

@@ -88,14 +88,21 @@ fn broken_ipv6_headers_are_dropped() {
 #[test]
 fn rfc4291_2_5_martian_sources_are_dropped() {
     on_all6(|bench| {
-        for source in ["::", "::1", "ff02::1", "ff0e::7", "::ffff:192.0.2.1"] {
+        for source in ["::", "::1", "ff02::1", "ff0e::7"] {
             let frame = Frame6 {
                 source: address(source),
                 ..frame6()
             };
             bench.expect_bytes(&frame.bytes(), Reason::MartianSource);
         }
-        for source in ["::2", "::192.0.2.1", "fec0::1", "64:ff9b::1", "1::"] {
+        for source in [
+            "::2",
+            "::192.0.2.1",
+            "::ffff:192.0.2.1",
+            "fec0::1",
+            "64:ff9b::1",
+            "1::",
+        ] {
             let frame = Frame6 {
                 source: address(source),
                 ..frame6()

@@ -3,10 +3,13 @@
 //! the one that went in, bit for bit.
 
 mod engines;
+mod equal;
+mod events;
 mod groups;
 mod ipv6;
 mod kernel;
 mod reverse_path;
+mod vlan;
 
 use std::net::Ipv4Addr;
 
@@ -45,6 +48,12 @@ const ENGINES: [Lookup; 2] = [
     Lookup::LpmTrie { prefixes: 1024 },
 ];
 
+/// For `--success-output`.
+#[expect(clippy::print_stderr, reason = "a test's own report")]
+fn show(figures: &str) {
+    eprintln!("{figures}");
+}
+
 struct Bench {
     object: Object,
     tables: Tables,
@@ -54,7 +63,10 @@ struct Bench {
 impl Bench {
     /// A router with one port, `203.0.113.0/24` behind a resolved neighbour.
     fn new(program: &'static str, lookup: Lookup) -> Bench {
-        let mut object = Object::load(lookup).expect("load");
+        Self::with_object(program, Object::load(lookup).expect("load"))
+    }
+
+    fn with_object(program: &'static str, mut object: Object) -> Bench {
         let mut tables = Tables::new(&mut object).expect("maps");
         tables
             .set_port(Port {
@@ -545,6 +557,41 @@ fn rfc1812_5_2_7_2_one_packet_a_second_and_flow_goes_up_for_a_redirect() {
             source: Ipv4Addr::new(192, 0, 2, 77),
             ..frame()
         });
+    });
+}
+
+/// `__fib_validate_source` has the source looked up where it may send a
+/// redirect, and drops what is from a broadcast address.
+#[test]
+fn from_a_broadcast_address_nothing_leaves_by_the_port_it_came_in_on() {
+    on_all(|bench| {
+        let adjacency = Adjacency {
+            destination: NEIGHBOUR_MAC,
+            source: PORT_MAC,
+            port: NUMBER,
+            mtu: MTU,
+            ifindex: PORT,
+            ..Adjacency::default()
+        };
+        bench.tables.set_adjacency(5, adjacency).expect("adjacency");
+        let back = nexthop_word(NexthopKind::Adjacency, 5);
+        bench.route("203.0.113.9/32", 50, back);
+        bench.route("198.51.100.255/32", 51, up(Reason::NotUnicast));
+        let broadcast = Frame {
+            source: Ipv4Addr::new(198, 51, 100, 255),
+            ..frame()
+        };
+        bench.forwards(&broadcast);
+        let port = Port {
+            ifindex: PORT,
+            number: NUMBER,
+            mac: PORT_MAC,
+            flags: PORT_SEND_REDIRECTS,
+            ..Port::default()
+        };
+        bench.tables.set_port(port).expect("port");
+        bench.expect(&broadcast, Reason::NotUnicast);
+        bench.expect(&broadcast, Reason::NotUnicast);
     });
 }
 

@@ -434,3 +434,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn settings_of_ports_are_checked() {
+    let table = "[[dataplane.interface]]\nname = \"eth1\"\n";
+    check(
+        &format!("{table}reverse-path = \"feasible\"\n"),
+        "\"feasible\"",
+        "reverse-path \"feasible\" is not known",
+        "\"strict\"",
+    );
+    let twice = bad(&format!("{table}{table}"));
+    assert!(
+        twice
+            .message
+            .contains("a second [[dataplane.interface]] for eth1")
+    );
+    check(
+        "[[dataplane.interface]]\nreverse-path = \"off\"\n",
+        "",
+        "missing key `name`",
+        "",
+    );
+    check(
+        "[dataplane]\ncount = [\"10.0.0.1/24\"]\n",
+        "\"10.0.0.1/24\"",
+        "bits set beyond its length",
+        "10.0.0.0/24",
+    );
+}

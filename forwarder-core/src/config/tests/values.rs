@@ -8,6 +8,7 @@ use crate::config::{
     Attach, Bypass, Config, Engine, Redistribute, RedistributeSource, SplitHorizon, StaticNexthop,
     StaticTarget,
 };
+use crate::interface::ReversePath;
 use crate::route::{Distance, Source};
 
 #[test]
@@ -45,6 +46,46 @@ fn dataplane_keys_are_read() {
     assert_eq!(dataplane.punt.limit(PuntClass::NoRoute), 7);
     assert_eq!(dataplane.punt.limit(PuntClass::Own), 0);
     assert_eq!(dataplane.punt.limit(PuntClass::Link), 20_000);
+}
+
+#[test]
+fn the_first_table_that_matches_a_port_counts() {
+    let config = good(
+        r#"
+        [[dataplane.interface]]
+        name = "eth1"
+        reverse-path = "strict"
+        [[dataplane.interface]]
+        name = "eth2"
+        [[dataplane.interface]]
+        name = "eth*"
+        reverse-path = "loose"
+        "#,
+    );
+    let check = |name| config.dataplane.reverse_path(name);
+    assert_eq!(check("eth1"), Some(ReversePath::Strict));
+    assert_eq!(check("eth2"), None);
+    assert_eq!(check("eth3"), Some(ReversePath::Loose));
+    assert_eq!(check("wan0"), None);
+}
+
+#[test]
+fn routes_are_counted_by_either_table() {
+    let config = good(
+        r#"
+        [dataplane]
+        count = ["198.51.100.0/24", "::/0"]
+        [[static]]
+        prefix = "203.0.113.0/24"
+        type = "blackhole"
+        count = true
+        [[static]]
+        prefix = "192.0.2.0/24"
+        type = "blackhole"
+        "#,
+    );
+    let counted: Vec<String> = config.counted().iter().map(ToString::to_string).collect();
+    assert_eq!(counted, ["198.51.100.0/24", "203.0.113.0/24", "::/0"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::net::Ipv4Addr;
 
+use forwarder_common::abi::Tags;
 use forwarder_common::reason::Reason;
 use ipnet::Ipv4Net;
 
@@ -12,6 +13,7 @@ use crate::net::{Ifindex, Ipv4};
 use crate::route::{Distance, Nexthop, Source};
 use model::Maps;
 
+mod counted;
 mod hosts;
 mod limits;
 mod model;
@@ -68,6 +70,8 @@ fn port(ifindex: Ifindex) -> PortState {
     let mac = [2, 0xff, 0, 0, 0, ifindex.0 as u8];
     PortState {
         number,
+        tx: number,
+        tags: Tags::NONE,
         mac,
         mtu: 1500,
         can_transmit: true,
@@ -134,6 +138,11 @@ impl Bench {
     fn local(&mut self, prefix: &str, kind: Option<RouteType>) -> &[FibOp] {
         let route = kind.map(|kind| route(kind, &[]));
         self.call(|fib, out| fib.set_route(TableId::LOCAL, net(prefix), route.as_ref(), out))
+    }
+
+    fn count(&mut self, prefixes: &[&str]) -> &[FibOp] {
+        let wanted = prefixes.iter().map(|prefix| net(prefix)).collect();
+        self.call(|fib, out| fib.set_counted(&wanted, out))
     }
 
     fn neighbour(&mut self, ifindex: Ifindex, address: &str, mac: Option<[u8; 6]>) -> &[FibOp] {

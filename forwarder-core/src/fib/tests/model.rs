@@ -5,13 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use forwarder_common::abi::{Adjacency, GROUP_BUCKETS, NexthopKind, nexthop_kind, nexthop_slot};
+use forwarder_common::abi::{
+    self, Adjacency, GROUP_BUCKETS, KIND_COUNTED, NexthopKind, nexthop_slot,
+};
 use forwarder_common::reason::Reason;
 use ipnet::Ipv4Net;
 
 use super::super::nexthops::FIRST_ID;
 use super::super::{Capacity, Decision};
 use super::FibOp;
+
+/// As the program reads it once it has counted.
+fn nexthop_kind(word: u32) -> u32 {
+    abi::nexthop_kind(word) & !KIND_COUNTED
+}
 
 /// When an entry could last be reached from `ROUTES4`, in operations.
 type LastSeen = BTreeMap<u32, u64>;
@@ -30,6 +37,8 @@ pub(super) struct Maps {
     ids_seen: LastSeen,
     slots_seen: LastSeen,
     groups_seen: LastSeen,
+    /// The prefix that a counted id was last given to.
+    owners: BTreeMap<u32, Ipv4Net>,
     /// Start of the grace period that is running, and of the last that ended:
     /// what was last reachable at or before the latter is read by nobody.
     grace_start: u64,
@@ -50,6 +59,7 @@ impl Maps {
             now: 0,
             ids_seen: LastSeen::new(),
             slots_seen: LastSeen::new(),
+            owners: BTreeMap::new(),
             grace_start: 0,
             quiet_until: 0,
         }
@@ -76,6 +86,10 @@ impl Maps {
                     self.nexthops.contains_key(&id),
                     "{op:?}: id was never filled"
                 );
+                if self.is_counted(id) {
+                    let owner = *self.owners.entry(id).or_insert(prefix);
+                    assert_eq!(owner, prefix, "{op:?}: it is another's");
+                }
                 assert_ne!(
                     self.routes.insert(prefix, id),
                     Some(id),
@@ -84,6 +98,11 @@ impl Maps {
             }
             FibOp::RemoveRoute { prefix } => {
                 assert!(self.routes.remove(&prefix).is_some(), "{op:?}: not there");
+            }
+            FibOp::ClearCounter { id } => {
+                assert!(self.is_counted(id));
+                self.assert_quiet(self.ids_seen.get(&id), "counter", id);
+                self.owners.remove(&id);
             }
             FibOp::AddOwn(address) => {
                 assert!(self.own.insert(address), "{op:?}: no change");
@@ -119,7 +138,9 @@ impl Maps {
     }
 
     fn set_nexthop(&mut self, id: u32, word: u32) {
-        assert!(id < FIRST_ID || self.capacity.nexthops.contains(&id));
+        let counted = self.is_counted(id);
+        assert!(id < FIRST_ID || self.capacity.nexthops.contains(&id) || counted);
+        assert_eq!(abi::nexthop_kind(word) & KIND_COUNTED != 0, counted);
         if nexthop_kind(word) == NexthopKind::Adjacency as u32 {
             let slot = nexthop_slot(word);
             assert!(
@@ -133,10 +154,16 @@ impl Maps {
         }
         if self.reachable().contains(&id) {
             assert_ne!(self.nexthops.get(&id), Some(&word), "id {id}: no change");
-        } else if !self.kept.contains(&id) {
+        } else if !counted && !self.kept.contains(&id) {
             self.assert_quiet(self.ids_seen.get(&id), "next hop", id);
         }
         self.nexthops.insert(id, word);
+    }
+
+    /// An id that is one prefix's own from its `ClearCounter` on. A late reader
+    /// that meets the word of its next route goes where it then should.
+    pub(super) fn is_counted(&self, id: u32) -> bool {
+        self.capacity.counted.contains(&id)
     }
 
     /// Ids that mean the same before and after the writes that follow.

@@ -11,6 +11,7 @@ pub(super) struct State {
     pub(super) routes: BTreeMap<(Ipv4Net, TableId), Route<Ipv4>>,
     pub(super) neighbours: BTreeMap<(Ifindex, Ipv4Addr), [u8; 6]>,
     pub(super) ports: BTreeMap<Ifindex, PortState>,
+    pub(super) counted: BTreeSet<Ipv4Net>,
 }
 
 /// What a packet should meet. Slots are the FIB's own business.

@@ -63,3 +63,27 @@ fn mtu_is_the_lesser_of_port_and_route() {
         );
     }
 }
+
+/// Frames leave by the port below with the sub-interface's tags; who is asked
+/// for is its own number.
+#[test]
+fn a_sub_interface_sends_by_the_port_below_it() {
+    let mut bench = connected();
+    let tags = Tags::two((20, true), (30, false));
+    let sub = PortState {
+        number: 40,
+        tx: 2,
+        tags,
+        ..port(ETH1)
+    };
+    bench.port(ETH1, Some(sub));
+    let Some(Decision::Forward { adjacency, .. }) = bench.decide("10.0.0.1") else {
+        panic!("not forwarded");
+    };
+    assert_eq!((adjacency.port, adjacency.tags), (2, tags.0));
+    assert_eq!(adjacency.ifindex, ETH1.0);
+    assert_eq!(
+        bench.decide("10.0.0.77"),
+        Some(Decision::Resolve { port: 40 })
+    );
+}

@@ -67,6 +67,7 @@ enum Change {
     Route(TableId, Ipv4Net, Option<Route<Ipv4>>),
     Neighbour(Ifindex, Ipv4Addr, Option<[u8; 6]>),
     Port(Ifindex, Option<PortState>),
+    Count(BTreeSet<Ipv4Net>),
     GraceBegins,
     GraceEnds,
 }
@@ -79,6 +80,7 @@ impl State {
                 set(&mut self.neighbours, (ifindex, address), mac);
             }
             Change::Port(ifindex, port) => set(&mut self.ports, ifindex, port),
+            Change::Count(counted) => self.counted = counted,
             Change::GraceBegins | Change::GraceEnds => {}
         }
     }
@@ -97,7 +99,12 @@ impl State {
             .ports
             .iter()
             .map(|(&ifindex, &port)| Change::Port(ifindex, Some(port)));
-        routes.chain(neighbours).chain(ports).collect()
+        let counted = std::iter::once(Change::Count(self.counted.clone()));
+        routes
+            .chain(neighbours)
+            .chain(ports)
+            .chain(counted)
+            .collect()
     }
 }
 
@@ -180,10 +187,13 @@ fn change() -> impl Strategy<Value = Change> {
     let ports = select(vec![ETH1, ETH2]).prop_flat_map(|ifindex| {
         prop::option::weighted(0.9, some_port(ifindex)).prop_map(move |p| Change::Port(ifindex, p))
     });
+    let counted = prop::sample::subsequence(PREFIXES, 0..=6)
+        .prop_map(|prefixes| Change::Count(prefixes.into_iter().map(net).collect()));
     prop_oneof![
         8 => routes,
         5 => neighbours,
         2 => ports,
+        1 => counted,
         1 => Just(Change::GraceBegins),
         2 => Just(Change::GraceEnds),
     ]
@@ -219,6 +229,9 @@ impl Run {
             }
             Change::Port(ifindex, port) => {
                 self.bench.port(ifindex, port);
+            }
+            Change::Count(counted) => {
+                self.bench.call(|fib, out| fib.set_counted(&counted, out));
             }
             Change::GraceBegins => self.begin(),
             Change::GraceEnds => self.end(),
@@ -269,6 +282,7 @@ impl Run {
         let unresolved: Vec<_> = self.bench.fib.gateways_to_resolve().collect();
         assert_eq!(unresolved, Vec::from_iter(self.state.unresolved()));
         assert_eq!(self.bench.maps.own, self.state.own());
+        assert_eq!(self.bench.fib.stats().without_counter, 0);
         self.check_listings();
     }
 
@@ -280,6 +294,7 @@ impl Run {
             .map(|entry| (entry.prefix, entry.id))
             .collect();
         assert_eq!(listed, Vec::from_iter(self.bench.maps.routes()));
+        self.check_counted(&listed);
         let stats = fib.stats();
         let counted: u32 = fib.nexthops().map(|nexthop| nexthop.prefixes).sum();
         assert_eq!(
@@ -300,6 +315,24 @@ impl Run {
         let without_slot = stats.without_adjacency + stats.without_group;
         assert_eq!(fallen_back.count(), without_slot);
         assert_eq!(stats.own + stats.without_own, self.state.own().len());
+    }
+
+    /// Exactly the wanted prefixes have an id of their own, but for those that
+    /// there was none for.
+    fn check_counted(&self, listed: &[(Ipv4Net, u32)]) {
+        let all: Vec<_> = self.bench.fib.counted().collect();
+        let wanted: BTreeSet<Ipv4Net> = all.iter().map(|(prefix, _)| *prefix).collect();
+        assert_eq!((&wanted, wanted.len()), (&self.state.counted, all.len()));
+        let own: BTreeMap<Ipv4Net, u32> = all
+            .into_iter()
+            .filter_map(|(prefix, id)| Some((prefix, id?)))
+            .collect();
+        let lacking = wanted.len() - own.len();
+        assert_eq!(lacking, self.bench.fib.stats().without_counter);
+        for (prefix, id) in listed {
+            let is_counted = self.bench.maps.is_counted(*id);
+            assert_eq!(is_counted.then_some(id), own.get(prefix), "{prefix}");
+        }
     }
 
     /// Either as expected, or handed up because a table is full.
@@ -339,14 +372,17 @@ fn fell_back_in_part(seen: &Expected, expected: &Expected) -> bool {
 /// Sizes far too small, a table at a time or all together.
 fn small() -> impl Strategy<Value = Capacity> {
     let ids = nexthops::FIRST_ID;
-    let sizes = (0..6u32, 0..5u32, 0..3u32, 0..3u32);
-    sizes.prop_map(move |(nexthops, adjacencies, own, groups)| Capacity {
-        nexthops: ids..ids + nexthops,
-        counted: 0..0,
-        adjacencies: 0..adjacencies,
-        groups: 0..groups,
-        own,
-    })
+    let counted = 1000;
+    let sizes = (0..6u32, 0..5u32, 0..3u32, 0..3u32, 0..4u32);
+    sizes.prop_map(
+        move |(nexthops, adjacencies, own, groups, counters)| Capacity {
+            nexthops: ids..ids + nexthops,
+            counted: counted..counted + counters,
+            adjacencies: 0..adjacencies,
+            groups: 0..groups,
+            own,
+        },
+    )
 }
 
 proptest! {
@@ -396,6 +432,9 @@ proptest! {
         prop_assert!(stats.without_nexthop == 0 || ids_full);
         prop_assert!(stats.without_adjacency == 0 || stats.adjacencies == capacity.adjacencies.len() as u32);
         prop_assert!(stats.without_group == 0 || stats.groups == capacity.groups.len() as u32);
+        let counters = stats.without_counter == 0
+            || run.state.counted.len() - stats.without_counter == capacity.counted.len();
+        prop_assert!(counters);
         prop_assert!(stats.without_own == 0 || stats.own == capacity.own as usize);
     }
 

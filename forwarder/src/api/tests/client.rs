@@ -21,7 +21,10 @@ async fn answers_come_back_as_they_were_given() {
     let counters: Counters = client(&server).get("/v1/counters").await.unwrap();
     assert_eq!(
         counters,
-        crate::api::counters::summarize(&[fixtures::port_counters()])
+        crate::api::counters::summarize(
+            &[fixtures::port_counters()],
+            vec![fixtures::route_counter()]
+        )
     );
     let done: Done = client(&server).post("/v1/stop", &()).await.unwrap();
     assert_eq!(done.message, "stop");

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::fixtures;
-use crate::api::backend::{ApiError, ApiErrorKind, Backend, Reply, RouteQuery};
+use crate::api::backend::{ApiError, ApiErrorKind, Backend, EventQuery, Reply, RouteQuery};
 use crate::api::counters::PortCounters;
 use crate::api::model::*;
 use crate::api::server;
@@ -69,6 +69,16 @@ impl Backend for Fake {
     }
     async fn counters(&self) -> Reply<Vec<PortCounters>> {
         Ok(vec![fixtures::port_counters()])
+    }
+    async fn route_counters(&self) -> Reply<Vec<RouteCounter>> {
+        Ok(vec![fixtures::route_counter()])
+    }
+    async fn events(&self, query: EventQuery) -> Reply<Events> {
+        let mut events = fixtures::events();
+        events
+            .events
+            .retain(|event| query.limit > 0 && event.sequence > query.after.unwrap_or(0));
+        Ok(events)
     }
     async fn fib(&self) -> Reply<Fib> {
         Ok(fixtures::fib())

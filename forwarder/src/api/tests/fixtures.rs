@@ -121,6 +121,8 @@ pub(crate) fn interface() -> Interface {
         hands_up_ipv6: Some("forwarding-off".into()),
         forwarding: true,
         forwarding_ipv6: false,
+        reverse_path: Some("loose".into()),
+        reverse_path_ipv6: Some("off".into()),
         kind: String::new(),
         addresses: vec!["192.0.2.2/24".into()],
     }
@@ -249,5 +251,30 @@ pub(crate) fn rip_error() -> RipError {
             interface: "eth1".into(),
             address: IpAddr::from([192, 0, 2, 1]),
         }),
+    }
+}
+
+pub(crate) fn route_counter() -> RouteCounter {
+    RouteCounter {
+        prefix: "198.51.100.0/24".parse().unwrap(),
+        packets: 4_000,
+        bytes: 392_000,
+    }
+}
+
+pub(crate) fn events() -> Events {
+    Events {
+        newest: 7,
+        lost: 1_200,
+        events: vec![Event {
+            sequence: 7,
+            age: 1.25,
+            verdict: "up".into(),
+            reason: "no-route".into(),
+            interface: "eth1".into(),
+            source: Some(IpAddr::from([198, 51, 100, 1])),
+            destination: Some(IpAddr::from([192, 0, 2, 9])),
+            length: 98,
+        }],
     }
 }

@@ -64,6 +64,8 @@ async fn every_question_is_answered_in_json() {
         "/v1/neighbors",
         "/v1/nexthops",
         "/v1/counters",
+        "/v1/events",
+        "/v1/events?after=3&limit=7",
         "/v1/fib",
         "/v1/rip/interfaces",
         "/v1/rip/neighbors",

@@ -7,6 +7,7 @@ fn sample() -> Sample {
     Sample {
         status: fixtures::status(),
         counters: vec![fixtures::port_counters()],
+        routes: vec![fixtures::route_counter()],
         fib: fixtures::fib(),
         rip_errors: vec![fixtures::rip_error()],
     }
@@ -23,6 +24,8 @@ fn samples_have_the_values_of_the_counters() {
         "forwarder_packets_total{interface=\"eth1\",reason=\"forwarded\"} 1000000",
         "forwarder_bytes_total{interface=\"eth1\",reason=\"no-route\"} 1200",
         "forwarder_packets_total{interface=\"eth1\",reason=\"ttl-expired\"} 0",
+        "forwarder_route_packets_total{prefix=\"198.51.100.0/24\"} 4000",
+        "forwarder_route_bytes_total{prefix=\"198.51.100.0/24\"} 392000",
         "forwarder_port_info{interface=\"eth1\",mode=\"native\"} 1",
         "forwarder_routes{source=\"rip\"} 10000",
         "forwarder_fib_entries{kind=\"prefix\"} 10003",

@@ -98,6 +98,8 @@ fn interface() {
         "hands_up_ipv6": "forwarding-off",
         "forwarding": true,
         "forwarding_ipv6": false,
+        "reverse_path": "loose",
+        "reverse_path_ipv6": "off",
         "kind": "",
         "addresses": ["192.0.2.2/24"],
     });
@@ -140,7 +142,10 @@ fn nexthop() {
 /// the way out came in elsewhere.
 #[test]
 fn counters() {
-    let counters = value(&summarize(&[fixtures::port_counters()]));
+    let counters = value(&summarize(
+        &[fixtures::port_counters()],
+        vec![fixtures::route_counter()],
+    ));
     let expected = json!([{
         "name": "eth1",
         "ifindex": 3,
@@ -163,13 +168,34 @@ fn counters() {
     assert_eq!(reasons["no-route"], 20);
     assert_eq!(reasons["tx-drop"], 9);
     assert_eq!(reasons["ttl-expired"], 0);
-    assert_eq!(counters.as_object().unwrap().len(), 2);
+    let route = json!({"prefix": "198.51.100.0/24", "packets": 4000, "bytes": 392_000});
+    assert_eq!(counters["routes"], json!([route]));
+    assert_eq!(counters.as_object().unwrap().len(), 3);
+}
+
+#[test]
+fn events() {
+    let expected = json!({
+        "newest": 7,
+        "lost": 1200,
+        "events": [{
+            "sequence": 7,
+            "age": 1.25,
+            "verdict": "up",
+            "reason": "no-route",
+            "interface": "eth1",
+            "source": "198.51.100.1",
+            "destination": "192.0.2.9",
+            "length": 98,
+        }],
+    });
+    assert_eq!(value(&fixtures::events()), expected);
 }
 
 #[test]
 fn counters_of_several_ports_add_up() {
     let port = fixtures::port_counters();
-    let counters = summarize(&[port.clone(), port]);
+    let counters = summarize(&[port.clone(), port], Vec::new());
     assert_eq!(counters.reasons["forwarded"], 2_000_000);
     assert_eq!(counters.interfaces.len(), 2);
 }
@@ -272,7 +298,13 @@ fn the_documentation_has_every_key() {
         ("nexthops", value(&fixtures::nexthop())),
         (
             "counters",
-            value(&summarize(&[fixtures::port_counters()]).interfaces),
+            value(
+                &summarize(
+                    &[fixtures::port_counters()],
+                    vec![fixtures::route_counter()],
+                )
+                .interfaces,
+            ),
         ),
         ("fib", value(&fixtures::fib())),
         ("rip/interfaces", value(&fixtures::rip_interface())),

@@ -1,16 +1,33 @@
-//! `show counters`: by port, then by reason.
+//! `show counters`: by port, by reason, then by route where that is wanted.
 
 use forwarder_common::reason::{Reason, Verdict};
 
 use super::super::table::{Table, grouped};
-use crate::api::model::{Counters, InterfaceCounters};
+use crate::api::model::{Counters, InterfaceCounters, RouteCounter};
 
 pub(super) fn render(counters: &Counters, all: bool) -> String {
-    format!(
+    let mut text = format!(
         "{}\n{}",
         interfaces(&counters.interfaces),
         reasons(counters, all)
-    )
+    );
+    if !counters.routes.is_empty() {
+        text.push('\n');
+        text.push_str(&routes(&counters.routes));
+    }
+    text
+}
+
+fn routes(routes: &[RouteCounter]) -> String {
+    let mut table = Table::new(["ROUTE", ">PACKETS", ">BYTES"]);
+    for route in routes {
+        table.row([
+            route.prefix.to_string(),
+            grouped(route.packets),
+            grouped(route.bytes),
+        ]);
+    }
+    table.render("none")
 }
 
 fn interfaces(ports: &[InterfaceCounters]) -> String {

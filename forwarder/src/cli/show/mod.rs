@@ -2,6 +2,7 @@
 //! daemon's own words are passed on untouched.
 
 mod counters;
+pub(super) mod events;
 mod fib;
 mod interfaces;
 mod neighbors;
@@ -43,6 +44,10 @@ pub(super) async fn run(command: ShowCommand, client: &Client, json: bool) -> an
                 counters::render(&answer, command.all)
             })
             .await
+        }
+        ShowCommand::Events(command) => {
+            let path = format!("/v1/events?limit={}", command.number);
+            ask.show(&path, |answer| events::render(&answer)).await
         }
         ShowCommand::Fib => ask.show("/v1/fib", |answer| fib::render(&answer)).await,
         ShowCommand::Rip(command) => rip::run(command.part, ask).await,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::table::{age, bytes, grouped};
-use super::{counters, fib, interfaces, neighbors, nexthops, rip, routes, status};
+use super::{counters, events, fib, interfaces, neighbors, nexthops, rip, routes, status};
 use crate::api::counters::summarize;
 use crate::api::model::{Installed, Mode, RouteNexthop};
 use crate::api::tests::fixtures;
@@ -172,7 +172,13 @@ ID  DOES         VIA        DEV   MAC                 MTU  ADJACENCY  PREFIXES
 #[test]
 fn counters_by_port_and_reason() {
     check(
-        &counters::render(&summarize(&[fixtures::port_counters()]), false),
+        &counters::render(
+            &summarize(
+                &[fixtures::port_counters()],
+                vec![fixtures::route_counter()],
+            ),
+            false,
+        ),
         "
 INTERFACE  MODE     RECEIVED       BYTES  FORWARDED       BYTES  UP  DROPPED
 eth1       native  1,000,030  64,001,800  1,000,000  64,000,000  23        7
@@ -183,12 +189,31 @@ arp           up                 3
 no-route      up                20
 bad-checksum  dropped            5
 punt-limited  dropped            2
-tx-drop       transmit           9",
+tx-drop       transmit           9
+
+ROUTE            PACKETS    BYTES
+198.51.100.0/24    4,000  392,000",
     );
-    let all = counters::render(&summarize(&[]), true);
+    let all = counters::render(&summarize(&[], Vec::new()), true);
     assert!(all.starts_with("no ports\n"), "{all}");
     assert!(all.contains("ttl-expired"), "{all}");
-    assert!(counters::render(&summarize(&[]), false).ends_with("no packets yet\n"));
+    assert!(counters::render(&summarize(&[], Vec::new()), false).ends_with("no packets yet\n"));
+}
+
+#[test]
+fn events_with_what_was_not_told() {
+    check(
+        &events::render(&fixtures::events()),
+        "
+  AGO  INTERFACE  VERDICT  REASON    SOURCE        DESTINATION  BYTES
+1.250  eth1       up       no-route  198.51.100.1  192.0.2.9       98
+
+1,200 more were over the limit",
+    );
+    assert_eq!(
+        events::line(&fixtures::events().events[0]),
+        "eth1            up      no-route             198.51.100.1 > 192.0.2.9  98 bytes"
+    );
 }
 
 #[test]

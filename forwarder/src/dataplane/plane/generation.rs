@@ -10,12 +10,13 @@
 //!
 //! Called by the dataplane task after each step.
 
-use aya::maps::{MapData, MapError, RingBuf};
-use forwarder_common::abi::CounterRow;
+use aya::maps::MapError;
+use forwarder_common::abi::{Counter, CounterRow};
 use forwarder_core::net::{Ipv4, Ipv6};
 use tracing::info;
 
 use super::Plane;
+use crate::dataplane::events::EventMaps;
 use crate::dataplane::features::Features;
 use crate::dataplane::object::{LoadError, Lookup, Object};
 use crate::dataplane::tables::{Tables, add};
@@ -56,11 +57,7 @@ impl Plane {
 
     /// Exchanges programs and maps. Gives the events of the new ones; on an
     /// error everything is as it was.
-    pub fn grow(
-        &mut self,
-        lookup: Lookup,
-        features: &Features,
-    ) -> Result<RingBuf<MapData>, LoadError> {
+    pub fn grow(&mut self, lookup: Lookup, features: &Features) -> Result<EventMaps, LoadError> {
         let mut object = self.object.successor(lookup)?;
         let mut tables = Tables::new(&mut object)?;
         let events = Tables::events(&mut object)?;
@@ -101,7 +98,21 @@ impl Plane {
         let Some(retired) = self.retired.take_if(|old| old.generation() == generation) else {
             return;
         };
-        self.tables.inherit_counters(&retired.tables);
+        let counted4 = self.sides.v4.fib.counted().filter_map(|(_, id)| id);
+        let counted6 = self.sides.v6.fib.counted().filter_map(|(_, id)| id);
+        let ids: Vec<u32> = counted4.chain(counted6).collect();
+        self.tables.inherit_counters(&retired.tables, &ids);
+    }
+
+    /// What a route that is counted by itself has counted, likewise.
+    pub fn route_counter(&self, id: u32) -> Result<Counter, MapError> {
+        let mut total = self.tables.route_counter(id)?;
+        if let Some(retired) = &self.retired {
+            let earlier = retired.tables.route_counter(id)?;
+            total.packets += earlier.packets;
+            total.bytes += earlier.bytes;
+        }
+        Ok(total)
     }
 
     /// The counters of a port, those of a retired generation included.

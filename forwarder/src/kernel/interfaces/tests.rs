@@ -8,6 +8,7 @@ fn link(number: u32, flags: libc::c_int) -> Link {
         hardware: libc::ARPHRD_ETHER,
         mac: Some([2, 0, 0, 0, 0, 1]),
         mtu: 1500,
+        vlan: None,
         kind: String::new(),
         master: None,
         lower: None,
@@ -74,6 +75,7 @@ fn addresses_may_come_before_their_link() {
     table.set_netconf(Netconf {
         ifindex: Ifindex(1),
         forwarding: Some(true),
+        rp_filter: None,
     });
     table.set_link(link(1, UP));
     let snapshot = table.snapshot().unwrap();
@@ -146,4 +148,26 @@ fn a_link_that_goes_takes_its_addresses_with_it() {
         table.snapshot().unwrap().get(Ifindex(1)).unwrap().addresses,
         []
     );
+}
+
+#[test]
+fn the_larger_rp_filter_counts() {
+    let mut table = InterfaceTable::default();
+    table.set_link(link(1, UP));
+    let mut check = |all, own, expected| {
+        table.set_rp_filter_all(all);
+        table.set_netconf(Netconf {
+            ifindex: Ifindex(1),
+            forwarding: None,
+            rp_filter: Some(own),
+        });
+        let snapshot = table.snapshot().unwrap();
+        let found = snapshot.get(Ifindex(1)).unwrap().rp_filter;
+        assert_eq!(found, expected, "all {all}, its own {own}");
+    };
+    check(0, 0, ReversePath::Off);
+    check(1, 0, ReversePath::Strict);
+    check(1, 2, ReversePath::Loose);
+    check(0, 1, ReversePath::Strict);
+    check(2, 0, ReversePath::Loose);
 }

@@ -1,5 +1,6 @@
 //! `RTM_NEWLINK`, `RTM_DELLINK`: `struct ifinfomsg` and `IFLA_*`.
 
+use forwarder_core::interface::Vlan;
 use forwarder_core::net::Ifindex;
 
 use super::super::wire::{Attribute, Attributes, Malformed, after, u8_at, u16_at, u32_at};
@@ -10,6 +11,13 @@ pub(crate) const FIXED_LEN: usize = 16;
 /// `IFLA_EXT_MASK` and the bit that leaves statistics out of a dump.
 pub(crate) const IFLA_EXT_MASK: u16 = 29;
 pub(crate) const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+
+/// `IFLA_VLAN_*` (`include/uapi/linux/if_link.h`).
+const IFLA_VLAN_ID: u16 = 1;
+const IFLA_VLAN_EGRESS_QOS: u16 = 3;
+const IFLA_VLAN_PROTOCOL: u16 = 5;
+/// `ETH_P_8021AD`, in network byte order.
+const DOT1AD: [u8; 2] = [0x88, 0xa8];
 
 /// An interface, as one message tells of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +31,7 @@ pub(crate) struct Link {
     pub(crate) mac: Option<[u8; 6]>,
     pub(crate) mtu: u32,
     pub(crate) kind: String,
+    pub(crate) vlan: Option<Vlan>,
     pub(crate) master: Option<Ifindex>,
     pub(crate) lower: Option<Ifindex>,
     pub(crate) lower_elsewhere: bool,
@@ -49,6 +58,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Option<Link>, Malformed> {
         mac: None,
         mtu: 0,
         kind: String::new(),
+        vlan: None,
         master: None,
         lower: None,
         lower_elsewhere: false,
@@ -67,7 +77,7 @@ fn apply(link: &mut Link, attribute: &Attribute<'_>) -> Result<(), Malformed> {
         libc::IFLA_MASTER => link.master = some_ifindex(attribute.u32()?),
         libc::IFLA_LINK => link.lower = some_ifindex(attribute.u32()?),
         libc::IFLA_LINK_NETNSID => link.lower_elsewhere = true,
-        libc::IFLA_LINKINFO => link.kind = info_kind(attribute)?,
+        libc::IFLA_LINKINFO => info(link, attribute)?,
         _ => {}
     }
     Ok(())
@@ -77,12 +87,38 @@ fn some_ifindex(number: u32) -> Option<Ifindex> {
     (number != 0).then_some(Ifindex(number))
 }
 
-fn info_kind(link_info: &Attribute<'_>) -> Result<String, Malformed> {
+fn info(link: &mut Link, link_info: &Attribute<'_>) -> Result<(), Malformed> {
+    let mut data = None;
     for attribute in link_info.nested() {
         let attribute = attribute?;
-        if attribute.kind == libc::IFLA_INFO_KIND {
-            return Ok(attribute.text());
+        match attribute.kind {
+            libc::IFLA_INFO_KIND => link.kind = attribute.text(),
+            libc::IFLA_INFO_DATA => data = Some(attribute),
+            _ => {}
         }
     }
-    Ok(String::new())
+    // What the data mean is a matter of the kind.
+    if let Some(data) = data.filter(|_| link.kind == "vlan") {
+        link.vlan = vlan(&data)?;
+    }
+    Ok(())
+}
+
+fn vlan(data: &Attribute<'_>) -> Result<Option<Vlan>, Malformed> {
+    let mut id = None;
+    let (mut ad, mut prioritised) = (false, false);
+    for attribute in data.nested() {
+        let attribute = attribute?;
+        match attribute.kind {
+            IFLA_VLAN_ID => id = Some(u16_at(attribute.value, 0)?),
+            IFLA_VLAN_PROTOCOL => ad = attribute.value == DOT1AD,
+            IFLA_VLAN_EGRESS_QOS => prioritised = true,
+            _ => {}
+        }
+    }
+    Ok(id.map(|id| Vlan {
+        id,
+        ad,
+        prioritised,
+    }))
 }

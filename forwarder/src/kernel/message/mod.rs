@@ -65,6 +65,11 @@ pub(crate) enum Message {
     Netconf(Netconf),
     /// `net.ipv6.conf.all.forwarding`, the switch for all interfaces.
     Forwarding6(bool),
+    /// `net.ipv4.conf.all.rp_filter`, which counts beside that of each interface.
+    RpFilterAll(u32),
+    /// `net.ipv4.conf.default.rp_filter` has changed: that of interfaces may
+    /// have, too.
+    RpFilterDefault,
     /// IPv4 has been taken off an interface.
     NetconfGone(Ifindex),
     /// Not for us.

@@ -1,5 +1,6 @@
 //! Captured on Linux 6.18 (x86-64), so for little-endian machines.
 
+use forwarder_core::interface::Vlan;
 use forwarder_core::kernel::event::{KernelNexthops, NeighbourState};
 use forwarder_core::net::TableId;
 use forwarder_core::route::{Nexthop, RouteType};
@@ -263,13 +264,20 @@ fn addresses_are_read() {
 }
 
 #[test]
-fn forwarding_is_read_for_interfaces_only() {
+fn forwarding_is_read_for_interfaces_and_rp_filter_also_for_all() {
     let conf = Netconf {
         ifindex: V0,
         forwarding: Some(false),
+        rp_filter: Some(0),
     };
     assert_eq!(read(libc::RTM_NEWNETCONF, NETCONF), Message::Netconf(conf));
-    assert_eq!(read(libc::RTM_NEWNETCONF, NETCONF_ALL), Message::Ignored);
+    let all = read(libc::RTM_NEWNETCONF, NETCONF_ALL);
+    assert_eq!(all, Message::RpFilterAll(0));
+    let default = NETCONF_ALL.replace("ffffffff", "feffffff");
+    let default = read(libc::RTM_NEWNETCONF, &default);
+    assert_eq!(default, Message::RpFilterDefault);
+    let forwarding = &NETCONF_ALL[..NETCONF_ALL.len() - 16];
+    assert_eq!(read(libc::RTM_NEWNETCONF, forwarding), Message::Ignored);
 }
 
 fn link(address_family: libc::c_int) -> Vec<u8> {
@@ -278,7 +286,12 @@ fn link(address_family: libc::c_int) -> Vec<u8> {
     header[2..4].copy_from_slice(&libc::ARPHRD_ETHER.to_ne_bytes());
     header[4..8].copy_from_slice(&V0.0.to_ne_bytes());
     header[8..12].copy_from_slice(&libc::IFF_UP.to_ne_bytes());
-    let info = Request::new(0, 0, &[]).attribute(libc::IFLA_INFO_KIND, b"vlan\0");
+    let vlan = Request::new(0, 0, &[])
+        .attribute(1, &10u16.to_ne_bytes())
+        .attribute(5, &0x88a8u16.to_be_bytes());
+    let info = Request::new(0, 0, &[])
+        .attribute(libc::IFLA_INFO_KIND, b"vlan\0")
+        .attribute(libc::IFLA_INFO_DATA, vlan.body());
     let link = Request::new(0, 0, &header)
         .attribute(libc::IFLA_IFNAME, b"eth0.10\0")
         .attribute(libc::IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])
@@ -301,6 +314,11 @@ fn links_are_read() {
         mac: Some([2, 0, 0, 0, 0, 1]),
         mtu: 1500,
         kind: "vlan".to_owned(),
+        vlan: Some(Vlan {
+            id: 10,
+            ad: true,
+            prioritised: false,
+        }),
         master: Some(Ifindex(9)),
         lower: Some(Ifindex(2)),
         lower_elsewhere: true,
@@ -308,6 +326,34 @@ fn links_are_read() {
     assert_eq!(message, Message::Link(expected));
     let gone = decode(libc::RTM_DELLINK, 0, &link(libc::AF_UNSPEC)).unwrap();
     assert_eq!(gone, Message::LinkGone(V0));
+}
+
+/// As `ip link add link eth0 name eth0.10 type vlan id 10` gives it, with an
+/// `egress-qos-map`; other kinds use the same numbers for other things.
+#[test]
+fn only_a_vlans_data_are_a_vlans() {
+    let map = Request::new(0, 0, &[]).attribute(1, &[0, 0, 0, 0, 5, 0, 0, 0]);
+    let data = Request::new(0, 0, &[])
+        .attribute(1, &10u16.to_ne_bytes())
+        .attribute(3, map.body())
+        .attribute(5, &0x8100u16.to_be_bytes());
+    let link = |kind: &[u8]| {
+        let info = Request::new(0, 0, &[])
+            .attribute(libc::IFLA_INFO_KIND, kind)
+            .attribute(libc::IFLA_INFO_DATA, data.body());
+        let link = Request::new(0, 0, &[0; LINK_LEN]).attribute(libc::IFLA_LINKINFO, info.body());
+        match decode(libc::RTM_NEWLINK, 0, link.body()) {
+            Ok(Message::Link(link)) => link.vlan,
+            other => panic!("{other:?}"),
+        }
+    };
+    let vlan = Vlan {
+        id: 10,
+        ad: false,
+        prioritised: true,
+    };
+    assert_eq!(link(b"vlan\0"), Some(vlan));
+    assert_eq!(link(b"veth\0"), None);
 }
 
 #[test]

@@ -461,6 +461,10 @@ impl Session {
             Message::Netconf(conf) => self.table.set_netconf(conf),
             Message::NetconfGone(ifindex) => self.table.remove_netconf(ifindex),
             Message::Forwarding6(on) => self.table.set_forwarding6(on),
+            Message::RpFilterAll(value) => self.table.set_rp_filter_all(value),
+            // A dump names it each time.
+            Message::RpFilterDefault if dumped => {}
+            Message::RpFilterDefault => self.dumps.want(Group::Interfaces),
             Message::Route4(message) => self.v4.route(message, dumped),
             Message::Route6(message) => self.v6.route(message, dumped),
             Message::Nexthop(id, object) => {
