@@ -48,7 +48,10 @@ fn wait(child: &mut Child) -> anyhow::Result<()> {
 }
 
 fn command(tools: &Tools, kernel: &Installed, initrd: &Path, share: &Path) -> Command {
-    let mut qemu = tools.command("usr/bin/qemu-system-x86_64");
+    // The guest ends with this process, however that ends.
+    let mut qemu = tools.around("setpriv");
+    qemu.args(["--pdeathsig", "KILL"]);
+    qemu.arg(tools.file("usr/bin/qemu-system-x86_64"));
     for data in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
         qemu.arg("-L").arg(tools.file(data));
     }

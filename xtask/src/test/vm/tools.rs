@@ -1,5 +1,6 @@
 //! QEMU and what the guests' start needs, unpacked under `target/vm/tools`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,12 @@ impl Tools {
 
     /// A command that runs one of them, with the libraries beside it.
     pub(super) fn command(&self, path: &str) -> Command {
-        let mut command = shell::command(self.file(path));
+        self.around(self.file(path))
+    }
+
+    /// A command of this machine's that starts one of them.
+    pub(super) fn around(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = shell::command(program);
         let architecture = std::env::consts::ARCH;
         let libraries = ["lib", "usr/lib"].map(|directory| {
             let path = self.0.join(directory);
