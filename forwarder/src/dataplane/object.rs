@@ -198,11 +198,13 @@ pub struct Object {
     lookup: Lookup,
     /// Of the flow hash.
     seed: u32,
-    /// The transmit tracepoints.
+    /// The transmit tracepoints' programs that are loaded and not attached.
+    watchable: Vec<&'static str>,
+    /// Those that are attached.
     watching: Vec<(&'static str, BtfTracePointLinkId)>,
     /// Why there is no multi-buffer program, where there is none.
     pub frags_refused: Option<String>,
-    /// Why transmit losses are not counted, where they are not.
+    /// Why transmit losses are not counted, or not all of them.
     pub transmit_refused: Option<String>,
 }
 
@@ -255,11 +257,14 @@ impl Object {
             ebpf,
             lookup,
             seed,
+            watchable: Vec::new(),
             watching: Vec::new(),
             frags_refused,
             transmit_refused: None,
         };
-        object.transmit_refused = object.load_tracepoints().err();
+        if let Err(why) = object.load_tracepoints() {
+            object.refuse(&why);
+        }
         Ok(object)
     }
 
@@ -280,6 +285,7 @@ impl Object {
                 .map_err(object_error)?,
             lookup,
             seed: 0,
+            watchable: Vec::new(),
             watching: Vec::new(),
             frags_refused: None,
             transmit_refused: None,
@@ -307,13 +313,18 @@ impl Object {
         self.ebpf.take_map(name).ok_or(LoadError::Missing(name))
     }
 
-    /// Has the losses behind the redirect counted.
+    /// Has the losses behind the redirect counted. Each tracepoint by itself:
+    /// Linux 5.10's `xdp_redirect_err` lacks an argument, and what
+    /// `xdp_devmap_xmit` sees is worth having alone.
     pub(crate) fn watch_transmit(&mut self) {
-        if self.transmit_refused.is_none() {
-            self.transmit_refused = self.attach_tracepoints().err();
+        for name in std::mem::take(&mut self.watchable) {
+            match self.attach_tracepoint(name) {
+                Ok(link) => self.watching.push((name, link)),
+                Err(why) => self.refuse(&why),
+            }
         }
         if let Some(why) = &self.transmit_refused {
-            warn!("frames lost after the redirect are not counted: {why}");
+            warn!("not all frames lost after the redirect are counted: {why}");
         }
     }
 
@@ -323,21 +334,24 @@ impl Object {
             let detached = self
                 .tracepoint(name)
                 .map(|program| program.detach(link).map_err(|error| error.to_string()));
-            if let Err(why) = detached.and_then(std::convert::identity) {
-                warn!("{name}: {why}");
+            match detached.and_then(std::convert::identity) {
+                Ok(()) => self.watchable.push(name),
+                Err(why) => warn!("{name}: {why}"),
             }
         }
     }
 
-    fn attach_tracepoints(&mut self) -> Result<(), String> {
-        for name in TRACEPOINTS {
-            let link = self
-                .tracepoint(name)?
-                .attach()
-                .map_err(|error| format!("{name}: {error}"))?;
-            self.watching.push((name, link));
-        }
-        Ok(())
+    fn attach_tracepoint(&mut self, name: &'static str) -> Result<BtfTracePointLinkId, String> {
+        let attached = self.tracepoint(name)?.attach();
+        attached.map_err(|error| format!("{name}: {error}"))
+    }
+
+    /// Keeps one more reason.
+    fn refuse(&mut self, why: &str) {
+        self.transmit_refused = Some(match self.transmit_refused.take() {
+            Some(earlier) => format!("{earlier}; {why}"),
+            None => why.to_owned(),
+        });
     }
 
     /// Fills `TX_FILTER` and loads the two programs that go by it.
@@ -364,9 +378,10 @@ impl Object {
         map.set(0, filter, 0).map_err(|error| error.to_string())?;
         let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
         for name in TRACEPOINTS {
-            self.tracepoint(name)?
-                .load(name, &btf)
-                .map_err(|error| format!("{name}: {error}"))?;
+            match self.tracepoint(name)?.load(name, &btf) {
+                Ok(()) => self.watchable.push(name),
+                Err(error) => self.refuse(&format!("{name}: {error}")),
+            }
         }
         Ok(())
     }

@@ -486,7 +486,7 @@ impl DataplaneTask {
         if let Some(why) = self.plane.transmit_refused() {
             say(
                 "tx-counters",
-                format!("transmit losses are not counted: {why}"),
+                format!("not all transmit losses are counted: {why}"),
             );
         }
         all
