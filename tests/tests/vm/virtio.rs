@@ -1,5 +1,4 @@
 //! Native XDP on real virtio-net: src (eth0) - r1 (eth1, eth2) - sink (eth3).
-#![expect(clippy::print_stderr, reason = "a test's own report")]
 
 use std::process::Command;
 
