@@ -51,6 +51,9 @@ enum Verb {
         /// Only tests whose name contains this, without lints and checks
         #[arg(long)]
         filter: Option<String>,
+        /// For `vm`: only this kernel
+        #[arg(long)]
+        kernel: Option<test::Series>,
     },
 }
 
@@ -60,7 +63,11 @@ fn main() -> ExitCode {
         Verb::Build => build::run(),
         Verb::Demo { args } => demo::run(&args),
         Verb::Bench { args } => bench::run(&args),
-        Verb::Test { group, filter } => return test::run(group, filter.as_deref()),
+        Verb::Test {
+            group,
+            filter,
+            kernel,
+        } => return test::run(group, filter.as_deref(), kernel),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

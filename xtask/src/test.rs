@@ -8,12 +8,14 @@ mod repository;
 mod skipped;
 #[cfg(test)]
 mod tests;
+mod vm;
 
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 
+pub(crate) use self::vm::Series;
 use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
@@ -29,6 +31,8 @@ pub(crate) enum Group {
     /// A large table in every engine: with FORWARDER_DFZ=FILE (a prefix a line,
     /// gzip or not) a whole one of the Internet, for minutes
     Table,
+    /// On other kernels, in emulated machines; only when asked for
+    Vm,
 }
 
 impl Group {
@@ -39,6 +43,7 @@ impl Group {
             Group::Netns => "binary(netns)",
             Group::Interop => "binary(interop)",
             Group::Table => "test(/^equal::table::/)",
+            Group::Vm => "binary(vm)",
         }
     }
 }
@@ -60,17 +65,26 @@ impl Count {
             self.failed += 1;
         }
     }
+
+    fn add(&mut self, other: Count) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
 }
 
 /// The verb. Prints the count as the last line whatever happens.
-pub(crate) fn run(group: Option<Group>, filter: Option<&str>) -> ExitCode {
+pub(crate) fn run(group: Option<Group>, filter: Option<&str>, kernel: Option<Series>) -> ExitCode {
     let mut count = Count::default();
     count.step("tools", || setup::ensure(Purpose::Test));
     if count.failed == 0 {
         if group.is_none() && filter.is_none() {
             checks(&mut count);
         }
-        tests(&mut count, group, filter);
+        match group {
+            Some(Group::Vm) => vm::run(&mut count, filter, kernel),
+            _ => tests(&mut count, group, filter),
+        }
     }
     println!(
         "{} passed, {} failed, {} skipped",
@@ -157,7 +171,7 @@ fn tests(count: &mut Count, group: Option<Group>, filter: Option<&str>) {
     shell::step("tests");
     let ran = run_nextest(&skips, group, filter);
     let skipped = skips.report();
-    match junit::read() {
+    match junit::read(&junit::file()) {
         Ok(tests) => {
             count.failed += tests.failed;
             count.skipped += skipped;

@@ -247,7 +247,7 @@ impl Plane {
         self.ports.detach_all(&mut self.object);
     }
 
-    /// Why transmit losses are not counted, where they are not.
+    /// Why transmit losses are not counted, or not all of them.
     pub fn transmit_refused(&self) -> Option<&str> {
         self.object.transmit_refused.as_deref()
     }

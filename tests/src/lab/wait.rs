@@ -24,6 +24,7 @@ pub fn wait_for<T>(
     what: &str,
     mut probe: impl FnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    let deadline = deadline * patience();
     let end = Instant::now() + deadline;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -38,4 +39,11 @@ pub fn wait_for<T>(
         }
         pause = (pause * 2).min(LAST_PAUSE);
     }
+}
+
+/// How many times as long every deadline is: `FORWARDER_LAB_PATIENCE`, for
+/// machines that are emulated.
+fn patience() -> u32 {
+    let variable = std::env::var("FORWARDER_LAB_PATIENCE").ok();
+    variable.and_then(|text| text.parse().ok()).unwrap_or(1)
 }

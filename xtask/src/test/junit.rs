@@ -2,7 +2,7 @@
 //! `.config/nextest.toml`), which unlike its printed summary is a format.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -15,7 +15,8 @@ pub(super) struct Tests {
     pub(super) failed: u64,
 }
 
-fn file() -> PathBuf {
+/// Where nextest writes it.
+pub(super) fn file() -> PathBuf {
     shell::target().join("nextest/default/junit.xml")
 }
 
@@ -30,9 +31,8 @@ pub(super) fn remove() -> anyhow::Result<()> {
 }
 
 /// Reads the counts of the run that has just ended.
-pub(super) fn read() -> anyhow::Result<Tests> {
-    let path = file();
-    let text = std::fs::read_to_string(&path)
+pub(super) fn read(path: &Path) -> anyhow::Result<Tests> {
+    let text = std::fs::read_to_string(path)
         .with_context(|| format!("no test was run: {} is not there", path.display()))?;
     parse(&text).with_context(|| format!("{} has no counts", path.display()))
 }

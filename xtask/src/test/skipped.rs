@@ -20,6 +20,11 @@ impl Directory {
         Directory(path)
     }
 
+    /// One that was written elsewhere.
+    pub(super) fn at(path: PathBuf) -> Directory {
+        Directory(path)
+    }
+
     /// What the tests are told.
     pub(super) fn path(&self) -> &Path {
         &self.0
