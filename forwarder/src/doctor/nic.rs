@@ -134,11 +134,12 @@ impl On<'_> {
     fn vlan_offload(&self) -> Finding {
         let check = self.check("vlan-offload");
         let vlans = &self.interface.vlans;
-        let changeable = match self.offload("rx-vlan-hw-parse") {
+        match self.offload("rx-vlan-hw-parse") {
             None => return check.ok("rxvlan off"),
             Some(_) if vlans.is_empty() => return check.ok("rxvlan on, no VLAN sub-interfaces"),
-            Some(changeable) => changeable,
-        };
+            Some(true) => return check.ok("rxvlan on; the daemon switches it off"),
+            Some(false) => {}
+        }
         let finding = check.warning(
             format!(
                 "rxvlan is on, with VLAN sub-interfaces {}",
@@ -147,7 +148,7 @@ impl On<'_> {
             "The driver takes the tag away before the program sees the frame, so the port hands \
              everything up (`vlan-offload`).",
         );
-        self.switch_off(finding, changeable, "rxvlan")
+        self.switch_off(finding, false, "rxvlan")
     }
 
     /// Frames that the device has joined are larger than any way out.

@@ -129,12 +129,8 @@ fn stripped_tags_matter_where_there_are_vlans() {
     let mut facts = with_nic(|nic| nic.offloads = Ok(on("rx-vlan-hw-parse", true)));
     assert_well(&facts);
     facts.interfaces[0].vlans = vec!["eth0.7".into()];
-    assert_only(
-        &facts,
-        "vlan-offload",
-        Level::Warning,
-        &["ethtool -K eth0 rxvlan off"],
-    );
+    // The daemon sees to it where it can.
+    assert_well(&facts);
     facts.interfaces[0].offloads = Ok(on("rx-vlan-hw-parse", false));
     assert_only(&facts, "vlan-offload", Level::Warning, &[]);
     facts.interfaces[0].offloads = Ok(BTreeMap::new());
