@@ -16,9 +16,9 @@ $b mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=262144 root
 	give_up "the host's root cannot be mounted"
 $b mount -t tmpfs changes /changes
 $b mkdir /changes/upper /changes/work
-$b mount -t overlay -o lowerdir=/lower,upperdir=/changes/upper,workdir=/changes/work overlay /root ||
+$b mount -t overlay -o lowerdir=/lower,upperdir=/changes/upper,workdir=/changes/work overlay /joined ||
 	give_up "overlayfs cannot be mounted"
-$b mkdir -p /root/mnt
-$b mount -t 9p -o trans=virtio,version=9p2000.L,cache=none,msize=262144 share /root/mnt ||
+$b mkdir -p /joined/mnt
+$b mount -t 9p -o trans=virtio,version=9p2000.L,cache=none,msize=262144 share /joined/mnt ||
 	give_up "the shared directory cannot be mounted"
-exec $b switch_root /root /bin/sh /mnt/guest.sh
+exec $b switch_root /joined /bin/sh /mnt/guest.sh
