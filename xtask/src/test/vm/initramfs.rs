@@ -20,7 +20,9 @@ pub(super) fn build(tools: &Tools, kernel: &Installed) -> anyhow::Result<PathBuf
     let tree = kernel.directory().join("initramfs");
     // What an earlier run has left.
     let _ = fs::remove_dir_all(&tree);
-    for part in ["bin", "dev", "lower", "changes", "joined", "modules", "proc"] {
+    for part in [
+        "bin", "dev", "lower", "changes", "joined", "modules", "proc",
+    ] {
         fs::create_dir_all(tree.join(part)).context("making the initramfs")?;
     }
     fs::copy(tools.file("bin/busybox"), tree.join("bin/busybox")).context("copying busybox")?;
