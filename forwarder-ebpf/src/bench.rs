@@ -20,6 +20,9 @@ mod relay;
 mod sink;
 
 #[cfg(target_arch = "bpf")]
+mod runtime;
+
+#[cfg(target_arch = "bpf")]
 mod pass {
     use aya_ebpf::bindings::xdp_action::XDP_PASS;
     use aya_ebpf::macros::xdp;
@@ -32,15 +35,4 @@ mod pass {
     pub(crate) fn pass(_ctx: XdpContext) -> u32 {
         XDP_PASS
     }
-}
-
-#[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo) -> ! {
-    loop {}
 }

@@ -18,6 +18,9 @@ mod maps;
 mod opaque;
 
 #[cfg(target_arch = "bpf")]
+mod runtime;
+
+#[cfg(target_arch = "bpf")]
 mod programs {
     use aya_ebpf::EbpfContext as _;
     use aya_ebpf::bindings::bpf_fib_lookup as Params;
@@ -147,15 +150,4 @@ mod programs {
             NOTHING
         }
     }
-}
-
-#[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo) -> ! {
-    loop {}
 }

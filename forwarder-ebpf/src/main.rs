@@ -36,6 +36,9 @@ mod transmit;
 mod verdict;
 
 #[cfg(target_arch = "bpf")]
+mod runtime;
+
+#[cfg(target_arch = "bpf")]
 mod programs {
     use aya_ebpf::macros::{btf_tracepoint, xdp};
     use aya_ebpf::programs::{BtfTracePointContext, XdpContext};
@@ -71,15 +74,3 @@ mod programs {
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}
-
-#[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo) -> ! {
-    // Never reached: the verifier refuses a program in which it could be.
-    loop {}
-}

@@ -33,6 +33,9 @@ mod rewrite;
 mod verdict;
 
 #[cfg(target_arch = "bpf")]
+mod runtime;
+
+#[cfg(target_arch = "bpf")]
 mod programs {
     use aya_ebpf::macros::xdp;
     use aya_ebpf::programs::XdpContext;
@@ -44,15 +47,4 @@ mod programs {
     fn forward_frags(ctx: XdpContext) -> u32 {
         forward::packet::<true>(&ctx, &maps::TX_PORTS_FRAGS)
     }
-}
-
-#[cfg(target_arch = "bpf")]
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo) -> ! {
-    loop {}
 }

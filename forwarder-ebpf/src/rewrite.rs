@@ -18,6 +18,16 @@ use crate::packet::{Packet, UNTAGGED, header};
 /// frame of 60 bytes without tag and check sequence.
 pub const MINIMUM_PAYLOAD: u32 = 46;
 
+/// Bytes that a packet takes in a frame.
+#[inline(always)]
+pub const fn padded(ip_len: u32) -> u32 {
+    if ip_len < MINIMUM_PAYLOAD {
+        MINIMUM_PAYLOAD
+    } else {
+        ip_len
+    }
+}
+
 /// The frame is ready to be sent; any other value is the [`Reason`] why not. A
 /// plain number, so that it is returned in a register.
 pub const DONE: u32 = Reason::Forwarded as u32;
@@ -106,13 +116,9 @@ fn trim(ctx: &XdpContext, payload: u32, ip_len: u32) -> bool {
     if payload <= ip_len || payload <= MINIMUM_PAYLOAD {
         return true;
     }
-    let wanted = if ip_len < MINIMUM_PAYLOAD {
-        MINIMUM_PAYLOAD
-    } else {
-        ip_len
-    };
+    let excess = payload - padded(ip_len);
     // SAFETY: the context is the one this program was called with.
-    unsafe { bpf_xdp_adjust_tail(ctx.ctx, -((payload - wanted) as i32)) == 0 }
+    unsafe { bpf_xdp_adjust_tail(ctx.ctx, -(excess as i32)) == 0 }
 }
 
 /// A frame that was long enough with its tags may be too short without. Where

@@ -10,9 +10,10 @@ use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::EtherType;
 use network_types::ip::Ipv4Hdr;
 
-use super::{Packet, end_of, frame_len_of, header, is_ported, ports, word};
+use super::{Packet, frame_len_of, header, is_ported, ports, word};
 use crate::checks;
 use crate::fib::{self, Found};
+use crate::rewrite::padded;
 
 const AF_INET: u8 = 2;
 
@@ -112,7 +113,7 @@ impl<const LINK: usize> Packet for Ipv4Packet<LINK> {
         };
         let total_len = u32::from(((words[0] >> 16) as u16).swap_bytes());
         Some(Ipv4Packet {
-            frame_len: frame_len_of::<FRAGS>(ctx, end_of(LINK, total_len)),
+            frame_len: frame_len_of::<FRAGS>(ctx, LINK as u32 + padded(total_len)),
             total_len,
             words,
         })

@@ -9,9 +9,10 @@ use forwarder_common::reason::{PuntClass, Reason};
 use network_types::eth::EtherType;
 use network_types::ip::Ipv6Hdr;
 
-use super::{Packet, end_of, frame_len_of, header, is_ported, ports, word};
+use super::{Packet, frame_len_of, header, is_ported, ports, word};
 use crate::checks;
 use crate::fib::{self, Found};
+use crate::rewrite::padded;
 
 const AF_INET6: u8 = 10;
 
@@ -57,7 +58,7 @@ impl<const LINK: usize> Packet for Ipv6Packet<LINK> {
         };
         let ip_len = u32::from((w1 as u16).swap_bytes()) + Ipv6Hdr::LEN as u32;
         Some(Ipv6Packet {
-            frame_len: frame_len_of::<FRAGS>(ctx, end_of(LINK, ip_len)),
+            frame_len: frame_len_of::<FRAGS>(ctx, LINK as u32 + padded(ip_len)),
             ip_len,
             source_be,
             destination_be,

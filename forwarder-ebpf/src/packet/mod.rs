@@ -15,7 +15,6 @@ use network_types::eth::{EthHdr, EtherType};
 use crate::checks;
 use crate::fib::Found;
 use crate::opaque::opaque;
-use crate::rewrite::MINIMUM_PAYLOAD;
 
 mod ipv4;
 mod ipv6;
@@ -141,17 +140,6 @@ fn frame_len_of<const FRAGS: bool>(ctx: &XdpContext, said: u32) -> u32 {
         return first;
     }
     frame_len::<FRAGS>(ctx)
-}
-
-/// Where a packet of `ip_len` bytes ends that may have been padded.
-#[inline(always)]
-fn end_of(link: usize, ip_len: u32) -> u32 {
-    let padded = if ip_len < MINIMUM_PAYLOAD {
-        MINIMUM_PAYLOAD
-    } else {
-        ip_len
-    };
-    link as u32 + padded
 }
 
 /// Family, source and destination of whatever frame, behind up to two VLAN

@@ -4,6 +4,9 @@
 //! hosts: g7 ──veth── in: router 7: out ──veth── s7 :hosts
 //! ```
 //!
+//! Frames begin at `in`, which receives them from the generator as from a wire;
+//! its veth only makes it a port that is up.
+//!
 //! The hosts' ends of all routers are in one namespace; each router has one of
 //! its own. The next hops are neighbours behind `out` with a MAC address each,
 //! so that the sink sees by which one a frame has come.
