@@ -1,8 +1,10 @@
-//! What the tests and the demo stand on: [`frame`] builds frames by hand,
+//! What the tests and the demo stand on: [`bsd`] speaks to the routing socket
+//! by hand, [`frame`] builds frames by hand,
 //! [`lab`] makes routers, hosts and links out of network namespaces, runs the
 //! real daemon in them and sends real traffic through it, [`numbers`] are random
 //! ones that can be had again, [`demo`] is the demo.
 
+pub mod bsd;
 pub mod demo;
 pub mod frame;
 pub mod lab;

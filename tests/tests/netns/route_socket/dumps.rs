@@ -1,0 +1,1 @@
+//! Dumps take the place of `getkerninfo(2)`.

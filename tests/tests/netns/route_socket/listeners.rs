@@ -1,0 +1,196 @@
+//! Who is told what.
+
+use std::net::Shutdown;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use forwarder_tests::bsd::number::*;
+use forwarder_tests::bsd::{Client, Request};
+use nix::sys::socket::{MsgFlags, send};
+use std::os::fd::AsRawFd as _;
+
+use super::{EEXIST, GATEWAY, SUBNET, case};
+
+/// The reply goes to the sender and to every listener, the same bytes.
+#[test]
+fn route4_copies_of_a_change_go_to_all_listeners() {
+    case("copies", |bed, client| {
+        let listeners = [bed.client()?, bed.client()?];
+        let reply = client.done(Request::add(SUBNET, GATEWAY)?)?;
+        for listener in &listeners {
+            let copy = listener.wait("the copy", |message| message.kind() == RTM_ADD)?;
+            ensure!(copy == reply, "{copy:?} is not {reply:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn route4_failures_and_answers_to_questions_go_to_who_asked_alone() {
+    case("alone", |bed, client| {
+        client.done(Request::add(SUBNET, GATEWAY)?)?;
+        let mut listener = bed.client()?;
+        listener.drain()?;
+        client.refused(Request::add(SUBNET, GATEWAY)?, EEXIST)?;
+        client.done(Request::get(SUBNET)?)?;
+        let heard = listener.drain()?;
+        ensure!(heard.is_empty(), "{heard:?}");
+        Ok(())
+    });
+}
+
+/// Routes of other sources are told of with pid 0.
+#[test]
+fn route4_changes_of_other_sources_are_told_with_pid_0() {
+    case("others", |bed, client| {
+        client.drain()?;
+        bed.r1
+            .run("ip route add 203.0.113.0/24 via 192.0.2.254 proto bird")?;
+        let added = client.wait("the addition", |message| message.kind() == RTM_ADD)?;
+        ensure!(added.pid() == 0 && added.seq() == 0, "{added:?}");
+        ensure!(
+            added.prefix().as_deref() == Some("203.0.113.0/24"),
+            "{added:?}"
+        );
+        bed.r1
+            .run("ip route replace 203.0.113.0/24 via 198.51.100.2 proto bird")?;
+        let changed = client.wait("the change", |message| message.kind() == RTM_CHANGE)?;
+        ensure!(changed.index() == bed.eth1, "{changed:?}");
+        bed.r1.run("ip route del 203.0.113.0/24 proto bird")?;
+        let gone = client.wait("the end", |message| message.kind() == RTM_DELETE)?;
+        ensure!(gone.flags() & RTF_UP == 0, "{gone:?}");
+        Ok(())
+    });
+}
+
+/// Another source's route takes the place of one that is deleted.
+#[test]
+fn route4_the_next_best_is_told_of_when_the_best_is_deleted() {
+    case("promoted", |bed, client| {
+        bed.r1
+            .run("ip route add 203.0.113.0/24 via 198.51.100.2 proto bird metric 100")?;
+        client.wait("the foreign route", |message| {
+            message.prefix().as_deref() == Some("203.0.113.0/24")
+        })?;
+        let listener = bed.client()?;
+        client.done(Request::add("203.0.113.0/24", GATEWAY)?)?;
+        client.done(Request::delete("203.0.113.0/24")?)?;
+        listener.wait("ours", |message| {
+            message.pid() != 0 && message.gateway().as_deref() == Some(GATEWAY)
+        })?;
+        let promoted = listener.wait("the other's", |message| {
+            message.pid() == 0 && message.flags() & RTF_UP != 0
+        })?;
+        ensure!(promoted.index() == bed.eth1, "{promoted:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn route4_a_link_that_goes_down_takes_its_routes_with_a_message_each() {
+    case("link-down", |bed, client| {
+        let prefixes = ["203.0.113.0/24", "198.18.0.0/15", "10.0.0.0/8"];
+        for prefix in prefixes {
+            client.done(Request::add(prefix, GATEWAY)?)?;
+        }
+        let mut left: Vec<String> = prefixes.iter().map(|&prefix| prefix.into()).collect();
+        left.push(super::CONNECTED.into());
+        bed.r1.run("ip link set eth0 down")?;
+        while !left.is_empty() {
+            let gone = client
+                .wait("a deletion", |message| message.kind() == RTM_DELETE)
+                .with_context(|| format!("{left:?} are left"))?;
+            left.retain(|prefix| gone.prefix().as_ref() != Some(prefix));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn route4_case_71_a_client_that_has_shut_its_reading_down_can_still_write() {
+    case("71", |bed, client| {
+        let deaf = bed.client()?;
+        deaf.socket().shutdown(Shutdown::Read)?;
+        deaf.send(&Request::add(SUBNET, GATEWAY)?.bytes())?;
+        deaf.send(&Request::add("203.0.113.0/24", GATEWAY)?.bytes())?;
+        for prefix in [SUBNET, "203.0.113.0/24"] {
+            client.wait("its route", |message| {
+                message.kind() == RTM_ADD && message.prefix().as_deref() == Some(prefix)
+            })?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn route4_case_72_a_client_that_has_shut_its_writing_down_still_listens() {
+    case("72", |bed, client| {
+        let mute = bed.client()?;
+        mute.socket().shutdown(Shutdown::Write)?;
+        let sent = send(
+            mute.socket().as_raw_fd(),
+            &Request::get(SUBNET)?.bytes(),
+            MsgFlags::MSG_NOSIGNAL,
+        );
+        ensure!(sent == Err(nix::errno::Errno::EPIPE), "{sent:?}");
+        client.done(Request::add(SUBNET, GATEWAY)?)?;
+        mute.wait("the copy", |message| message.kind() == RTM_ADD)
+            .map(drop)
+    });
+}
+
+/// Every addition of a flood succeeds, at the usual speed; the one that does
+/// not read gets the beginning, and one marker once it reads.
+#[test]
+fn route4_case_73_a_stalled_listener_holds_nobody_up_and_is_told_once() {
+    const ROUTES: u32 = 20_000;
+    case("73", |bed, client| {
+        let stalled = bed.client()?;
+        client.drain()?;
+        for number in 0..ROUTES {
+            let prefix = format!("10.{}.{}.{}/32", number >> 16, number >> 8 & 255, number & 255);
+            client.done(Request::add(&prefix, GATEWAY)?)?;
+        }
+        let mut additions = 0;
+        let mut markers = 0;
+        // Reads until the marker and then what came after it.
+        while let Some(message) = stalled.next_within(Duration::from_millis(500))? {
+            match message.kind() {
+                RTM_ADD => additions += 1,
+                kind if kind >= 0x40 => markers += 1,
+                _ => {}
+            }
+        }
+        ensure!(markers == 1, "{markers} markers");
+        ensure!(additions < ROUTES, "all {additions} came");
+        // From the marker on it is told of everything again.
+        client.done(Request::add("203.0.113.0/24", GATEWAY)?)?;
+        stalled.wait("the next addition", |message| {
+            message.prefix().as_deref() == Some("203.0.113.0/24")
+        })?;
+        Ok(())
+    });
+}
+
+/// One that is gone with messages under way leaves nothing behind.
+#[test]
+fn route4_clients_that_die_under_load_are_forgotten() {
+    case("dying", |bed, client| {
+        for round in 0..50 {
+            let doomed: Vec<Client> = (0..4)
+                .map(|_| bed.client())
+                .collect::<anyhow::Result<_>>()?;
+            let prefix = format!("10.{round}.0.0/16");
+            doomed[0].send(&Request::add(&prefix, GATEWAY)?.bytes())?;
+            drop(doomed);
+            client.done(Request::delete(&prefix)?).or_else(|_| {
+                // Deleted before it was added: then it is there now.
+                client.wait("the addition", |message| {
+                    message.kind() == RTM_ADD && message.prefix().as_ref() == Some(&prefix)
+                })?;
+                client.done(Request::delete(&prefix)?)
+            })?;
+        }
+        Ok(())
+    });
+}
