@@ -9,6 +9,7 @@
 //! * [`rib`]: every source's candidates, the winner, the journal of changes
 //! * [`fib`]: from winners, neighbours and ports to the words of the BPF maps
 //! * [`rip`]: the RIP engine
+//! * [`route_msg`]: the messages of the routing socket
 //! * [`config`]: the configuration file
 #![forbid(unsafe_code)]
 
@@ -20,4 +21,5 @@ pub mod net;
 pub mod rib;
 pub mod rip;
 pub mod route;
+pub mod route_msg;
 pub mod time;

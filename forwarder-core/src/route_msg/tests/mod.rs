@@ -1,0 +1,3 @@
+mod refused;
+mod requests;
+mod round_trip;
