@@ -14,6 +14,10 @@ use super::{Errno, Metrics};
 
 /// A message of the daemon.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack; a box would be an allocation each"
+)]
 pub enum Message {
     /// Everything with a `struct rt_msghdr`: replies and copies, LOSING,
     /// REDIRECT, MISS and RESOLVE, [`RTM_EXPORT_FAILED`], answers to holds.

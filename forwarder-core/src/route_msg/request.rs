@@ -13,6 +13,10 @@ use super::{Errno, Metrics};
 
 /// A message of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack; a box would be an allocation each"
+)]
 pub enum ClientMessage {
     /// One of route(4).
     Route(RouteRequest),
