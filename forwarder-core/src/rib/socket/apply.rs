@@ -20,7 +20,7 @@ const TABLE: TableId = TableId::MAIN;
 
 /// Flags of a request that are stored as they are; the others are made from
 /// what the route is.
-const STORED: u32 =
+pub(super) const STORED: u32 =
     RTF_STATIC | RTF_PROTO1 | RTF_PROTO2 | RTF_PROTO3 | RTF_XRESOLVE | RTF_STICKY | RTF_FIXEDMTU;
 
 /// A request that has been carried out and not committed yet.
@@ -543,18 +543,21 @@ impl<F: Family> Rib<F> {
         old
     }
 
-    /// Takes back in what an earlier life of the daemon has stored.
+    /// Takes back in what an earlier life of the daemon has stored, record by
+    /// record. Routes of registered clients are swept after `stale` unless these
+    /// come back.
     pub fn restore(
         &mut self,
         now: Instant,
         key: Key<F>,
-        candidate: Candidate<F>,
+        candidate: Option<Candidate<F>>,
         stale: std::time::Duration,
     ) {
-        if let Some(owner) = candidate.attributes.as_ref().and_then(|a| a.owner.clone()) {
+        let attributes = candidate.as_ref().and_then(|c| c.attributes.as_ref());
+        if let Some(owner) = attributes.and_then(|attributes| attributes.owner.clone()) {
             self.clients.owners.restore(now, key, &owner, stale);
         }
-        self.set_client_route(now, key, Some(Arc::new(candidate)));
+        self.set_client_route(now, key, candidate.map(Arc::new));
     }
 
     /// What has become of clients' candidates since this was asked last, in

@@ -16,6 +16,7 @@ mod batch;
 mod holds;
 mod message;
 mod owners;
+pub mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::rib::socket::{ClientId, Op, Outcome, Request, Settings, Way, tell_change};
-use crate::rib::{Since, socket};
+use crate::rib::{Since, socket, socket::stored};
 use crate::route_msg::number::*;
 use crate::route_msg::{Errno, RouteMessage};
 
@@ -282,15 +282,12 @@ fn what_is_stored_is_what_there_is() {
     ask(&mut first, &request("198.18.0.0/15", Op::Add(settings))).unwrap();
     let mut second = rib();
     for (key, candidate) in first.take_stored() {
-        match candidate {
-            Some(candidate) => {
-                let candidate = Candidate::clone(&candidate);
-                second.restore(Instant::ZERO, key, candidate, Duration::ZERO);
-            }
-            None => second.expire(Instant::ZERO, 0),
-        }
+        let mut bytes = Vec::new();
+        stored::encode::<Ipv4>(&key, candidate.as_deref(), &mut bytes);
+        let (key, read) = stored::decode::<Ipv4>(&bytes).unwrap();
+        assert_eq!(read.as_ref(), candidate.as_deref());
+        second.restore(Instant::ZERO, key, read, Duration::ZERO);
     }
-    second.withdraw(MAIN, net(NET), Slot::Socket(1));
     second.commit();
     assert_eq!(second.snapshot().routes, first.snapshot().routes);
     let _: socket::ClientRoutes = second.count_client_routes().0;
