@@ -168,7 +168,8 @@ fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Opti
         Source::Connected => RedistributeSource::Connected,
         Source::Static => RedistributeSource::Static,
         Source::Kernel(_) => RedistributeSource::Kernel,
-        Source::Rip => return None,
+        Source::Socket => RedistributeSource::Socket,
+        Source::Rip | Source::Redirect => return None,
     };
     let rule = rip.redistribute.iter().find(|rule| rule.source == source)?;
     let metric = Metric::new(u32::from(rule.metric))?;
@@ -188,7 +189,7 @@ fn is_announced(route: &Route<Ipv4>) -> bool {
     match route.kind {
         RouteType::Unicast => true,
         RouteType::Blackhole | RouteType::Unreachable | RouteType::Prohibit => {
-            route.source == Source::Static
+            matches!(route.source, Source::Static | Source::Socket)
         }
         _ => false,
     }
