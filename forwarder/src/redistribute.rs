@@ -169,6 +169,7 @@ fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Opti
         Source::Static => RedistributeSource::Static,
         Source::Kernel(_) => RedistributeSource::Kernel,
         Source::Socket => RedistributeSource::Socket,
+        // A redirect is about this host's own way (RFC 1122 §3.2.2.2).
         Source::Rip | Source::Redirect => return None,
     };
     let rule = rip.redistribute.iter().find(|rule| rule.source == source)?;
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     const RULES: &str = "[rip]\ninterfaces = [\"eth0\"]\n\
-        redistribute = [\"connected\", { source = \"static\", metric = 3, tag = 7 }]\n";
+        redistribute = [\"connected\", \"socket\", { source = \"static\", metric = 3, tag = 7 }]\n";
 
     fn rip(text: &str) -> Rip {
         let config = Config::parse("test", text).expect("a valid configuration");
@@ -238,7 +239,9 @@ mod tests {
         assert_eq!(announced(Source::Static, unicast), Some((3, 7)));
         assert!(announced(Source::Connected, unicast).is_some());
         assert_eq!(announced(Source::Kernel(186), unicast), None);
+        assert_eq!(announced(Source::Socket, unicast), Some((1, 0)));
         assert_eq!(announced(Source::Rip, unicast), None);
+        assert_eq!(announced(Source::Redirect, unicast), None);
     }
 
     #[test]
@@ -246,6 +249,10 @@ mod tests {
         assert_eq!(
             announced(Source::Static, RouteType::Blackhole),
             Some((3, 7))
+        );
+        assert_eq!(
+            announced(Source::Socket, RouteType::Blackhole),
+            Some((1, 0))
         );
         assert_eq!(announced(Source::Connected, RouteType::Blackhole), None);
         assert_eq!(announced(Source::Static, RouteType::KernelOnly), None);

@@ -93,14 +93,15 @@ fn nexthop<F: Family>(
     }
 }
 
+/// Whose it is: of a client's route the name that the client has registered.
 fn owner<F: Family>(candidate: &Candidate<F>) -> String {
     match candidate.source {
         Source::Connected => "kernel".into(),
         Source::Static | Source::Rip | Source::Redirect => "forwarder".into(),
         Source::Socket => {
-            let attributes = candidate.attributes.as_ref();
+            let attributes = candidate.attributes.as_deref();
             let name = attributes.and_then(|attributes| attributes.owner.as_deref());
-            name.unwrap_or("route.sock").to_owned()
+            name.unwrap_or("client").into()
         }
         Source::Kernel(protocol) => {
             protocol_name(protocol).map_or_else(|| protocol.to_string(), str::to_owned)
