@@ -9,14 +9,12 @@
 
 mod add_delete;
 mod change;
-mod dumps;
 mod get;
 mod ipv6;
 mod links;
 mod listeners;
 mod multipath;
 mod neighbours;
-mod privilege;
 mod validation;
 
 use std::path::PathBuf;
