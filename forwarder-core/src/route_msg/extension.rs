@@ -177,7 +177,7 @@ impl GreetingReply {
     pub(super) fn read(bytes: &[u8]) -> GreetingReply {
         GreetingReply {
             seq: i32_at(bytes, SEQ),
-            errno: Errno::from_number(i32_at(bytes, ERRNO)),
+            errno: Errno::read(i32_at(bytes, ERRNO)),
             revision: u32_at(bytes, 4),
             at: generations(bytes, 16),
             max_packet: u32_at(bytes, 40),
@@ -307,7 +307,7 @@ impl DumpEnd {
     pub(super) fn read(bytes: &[u8]) -> DumpEnd {
         DumpEnd {
             seq: i32_at(bytes, SEQ),
-            errno: Errno::from_number(i32_at(bytes, ERRNO)),
+            errno: Errno::read(i32_at(bytes, ERRNO)),
             at: generations(bytes, 16),
         }
     }
@@ -353,7 +353,7 @@ impl Ack {
     pub(super) fn read(bytes: &[u8]) -> Ack {
         Ack {
             seq: i32_at(bytes, SEQ),
-            errno: Errno::from_number(i32_at(bytes, ERRNO)),
+            errno: Errno::read(i32_at(bytes, ERRNO)),
             index: u32_at(bytes, 16),
             epoch: u64_at(bytes, 24),
             generation: u64_at(bytes, 32),
@@ -388,7 +388,7 @@ impl Desync {
 
     pub(super) fn read(bytes: &[u8]) -> Desync {
         Desync {
-            errno: Errno::from_number(i32_at(bytes, offset::ERRNO)),
+            errno: Errno::read(i32_at(bytes, offset::ERRNO)),
             told: generations(bytes, offset::MTU),
             from: generations(bytes, offset::RECVPIPE),
         }

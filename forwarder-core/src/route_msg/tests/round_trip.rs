@@ -293,6 +293,22 @@ fn of_our_own() {
     assert_eq!(request::read(&commit), Ok(ClientMessage::BatchCommit(8)));
 }
 
+/// The scope of a link-local gateway is the interface of its route.
+#[test]
+fn a_link_local_gateway_is_written_with_its_interface() {
+    let message = RouteMessage {
+        index: 7,
+        destination: Some("2001:db8::/32".parse().expect("a prefix")),
+        gateway: Some(Gateway::Ip("fe80::1".parse().expect("an address"))),
+        ..RouteMessage::new(RTM_ADD)
+    };
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    let scope = RT_MSGHDR + 32 + 24;
+    assert_eq!(bytes[scope..scope + 4], 7_u32.to_ne_bytes());
+    assert_eq!(one(&bytes), Message::Route(message));
+}
+
 /// Sizes that a compiled `struct rt_msghdr` has.
 #[test]
 fn a_route_through_a_gateway_has_the_length_that_bsd_gives_it() {
