@@ -1,8 +1,10 @@
 //! What a route is, whoever it comes from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::net::{Family, Ifindex};
+use crate::route_msg::Metrics;
 
 /// What a route does with a packet (`RTN_*`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -91,8 +93,12 @@ pub enum Source {
     Connected,
     /// `[[static]]` of the configuration.
     Static,
+    /// A client of the routing socket.
+    Socket,
     /// RIP.
     Rip,
+    /// An ICMP redirect that was followed.
+    Redirect,
     /// The kernel's table, put there by somebody else with this protocol number
     /// (`/etc/iproute2/rt_protos`).
     Kernel(u8),
@@ -101,7 +107,7 @@ pub enum Source {
 impl Source {
     /// Whether the daemon itself puts such routes into the kernel's table.
     pub const fn is_ours(self) -> bool {
-        matches!(self, Source::Static | Source::Rip)
+        !matches!(self, Source::Connected | Source::Kernel(_))
     }
 }
 
@@ -110,7 +116,9 @@ impl fmt::Display for Source {
         match self {
             Source::Connected => f.write_str("connected"),
             Source::Static => f.write_str("static"),
+            Source::Socket => f.write_str("socket"),
             Source::Rip => f.write_str("rip"),
+            Source::Redirect => f.write_str("redirect"),
             Source::Kernel(protocol) => match protocol_name(*protocol) {
                 Some(name) => write!(f, "kernel-{name}"),
                 None => write!(f, "kernel-{protocol}"),
@@ -163,10 +171,27 @@ pub struct Candidate<F: Family> {
     pub mtu: Option<u32>,
     /// For routes found in the kernel: their priority there (`RTA_PRIORITY`).
     pub kernel_metric: Option<u32>,
-    /// `RTA_PREFSRC` of a kernel route, kept for display.
+    /// `RTA_PREFSRC`: the source address of what this host sends.
     pub preferred_source: Option<F::Addr>,
+    /// What clients of the routing socket have said of it besides.
+    pub attributes: Option<Arc<Attributes>>,
 }
 
 /// The candidate that a prefix is routed by: next hops resolved to interfaces
 /// that are up.
 pub type Route<F> = Candidate<F>;
+
+/// What route(4) knows of a route and nobody else does.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Attributes {
+    /// `RTF_*` that are stored, and not made from the rest of the route.
+    pub flags: u32,
+    /// Which metrics the client has set (`RTV_*`).
+    pub inits: u64,
+    /// The metrics. Its locks are those of the route.
+    pub metrics: Metrics,
+    /// Mask of what is cloned from it.
+    pub genmask: Option<u8>,
+    /// The name its client has registered.
+    pub owner: Option<Arc<str>>,
+}

@@ -221,6 +221,7 @@ mod tests {
             mtu: None,
             kernel_metric: None,
             preferred_source: None,
+            attributes: None,
         }
     }
 

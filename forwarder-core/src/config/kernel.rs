@@ -81,6 +81,9 @@ pub struct Distances {
     /// `ip route` put there (protocols boot and static).
     #[serde(rename = "static", deserialize_with = "value::distance")]
     pub static_: Distance,
+    /// Clients of the routing socket that name no distance.
+    #[serde(deserialize_with = "value::distance")]
+    pub socket: Distance,
     /// BGP.
     #[serde(deserialize_with = "value::distance")]
     pub bgp: Distance,
@@ -114,6 +117,7 @@ impl Default for Distances {
     fn default() -> Self {
         Distances {
             static_: Distance(1),
+            socket: Distance(1),
             bgp: Distance(20),
             eigrp: Distance(90),
             babel: Distance(100),
@@ -133,7 +137,10 @@ impl Distances {
         match source {
             Source::Connected => Distance(0),
             Source::Static => self.static_,
+            Source::Socket => self.socket,
             Source::Rip => self.rip,
+            // After all else: what a routing protocol says is better known.
+            Source::Redirect => Distance(254),
             Source::Kernel(protocol) => self.of_protocol(protocol),
         }
     }

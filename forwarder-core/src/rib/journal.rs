@@ -9,12 +9,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::socket::ClientId;
 use crate::net::{Family, TableId};
 use crate::route::Route;
 
-/// Batches kept. A sink normally lags by one or two; a thousand lets it sleep
-/// through a second of RIP updates and netlink events without a full diff.
-pub const JOURNAL_BATCHES: usize = 1024;
+/// Batches kept. Every request of a routing socket is one: a listener may lag
+/// by some tenths of a second of the fastest writer.
+pub const JOURNAL_BATCHES: usize = 1 << 16;
 
 /// Changes kept, summed over the batches: bounds the memory that old routes
 /// hold (some 200 bytes each). A sink that lags by more than this is quicker
@@ -31,6 +32,19 @@ pub struct Generation {
     pub number: u64,
 }
 
+/// Whose request caused a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The connection.
+    pub client: ClientId,
+    /// The process that sent it.
+    pub pid: i32,
+    /// Its number for the request.
+    pub seq: i32,
+    /// What it asked for (`RTM_*`).
+    pub kind: u8,
+}
+
 /// What became of one prefix in one batch. `old` and `new` always differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change<F: Family> {
@@ -42,6 +56,8 @@ pub struct Change<F: Family> {
     pub old: Option<Arc<Route<F>>>,
     /// What is selected after it; `None` = nothing.
     pub new: Option<Arc<Route<F>>>,
+    /// The request that is about this very prefix.
+    pub origin: Option<Origin>,
 }
 
 /// The changes that lead from one generation to the next.

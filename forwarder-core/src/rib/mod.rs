@@ -18,6 +18,7 @@ mod entry;
 mod journal;
 mod resolve;
 mod selection;
+pub mod socket;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -30,12 +31,13 @@ use prefix_trie::PrefixMap;
 pub use self::entry::Slot;
 use self::entry::{Entry, Offer};
 pub use self::journal::{
-    Batch, Change, Generation, JOURNAL_BATCHES, JOURNAL_CHANGES, Journal, Since,
+    Batch, Change, Generation, JOURNAL_BATCHES, JOURNAL_CHANGES, Journal, Origin, Since,
 };
 pub use self::resolve::Unusable;
 use self::resolve::{Dirty, Place, Resolver};
 pub use self::selection::Reason;
 use self::selection::Selection;
+use self::socket::Clients;
 pub use self::view::{EntryView, OfferView, Snapshot};
 use crate::net::{Family, Ifindex, TableId};
 use crate::route::{Candidate, Route};
@@ -58,6 +60,13 @@ pub struct Rib<F: Family> {
     resolver: Resolver<F>,
     /// Prefixes to be selected again at the next commit; may repeat.
     dirty: Dirty<F>,
+    /// The requests of clients since the last commit.
+    origins: Vec<(TableId, F::Prefix, Origin)>,
+    clients: Clients<F>,
+    /// Clients' candidates that have changed, for who stores them.
+    stored: Vec<socket::Stored<F>>,
+    /// While a batch is carried out: what to put back if it fails.
+    undo: Option<Vec<socket::Stored<F>>>,
     journal: Journal<F>,
 }
 
@@ -69,6 +78,10 @@ impl<F: Family> Rib<F> {
             tables: BTreeMap::new(),
             resolver: Resolver::new(),
             dirty: Vec::new(),
+            origins: Vec::new(),
+            clients: Clients::default(),
+            stored: Vec::new(),
+            undo: None,
             journal: Journal::new(epoch),
         }
     }
@@ -82,7 +95,7 @@ impl<F: Family> Rib<F> {
         prefix: F::Prefix,
         candidate: Candidate<F>,
     ) {
-        let slot = Slot::of(candidate.source);
+        let slot = Slot::of(&candidate);
         let entry = self
             .tables
             .entry(table)
@@ -96,11 +109,11 @@ impl<F: Family> Rib<F> {
             return;
         }
         let candidate = Arc::new(candidate);
-        let offer = Offer {
+        let old = entry.put(Offer {
+            slot,
             candidate: Arc::clone(&candidate),
             changed: now,
-        };
-        let old = entry.set(slot, Some(offer));
+        });
         self.replaced(
             Place {
                 table,
@@ -118,7 +131,7 @@ impl<F: Family> Rib<F> {
             .tables
             .get_mut(&table)
             .and_then(|map| map.get_mut(&prefix));
-        if let Some(old) = entry.and_then(|entry| entry.set(slot, None)) {
+        if let Some(old) = entry.and_then(|entry| entry.take(slot)) {
             self.replaced(
                 Place {
                     table,
@@ -165,6 +178,8 @@ impl<F: Family> Rib<F> {
             .into_iter()
             .filter_map(|(table, prefix)| self.reselect(table, prefix))
             .collect();
+        self.origins.clear();
+        self.clients.routes_changed(&changes);
         if changes.is_empty() {
             return None;
         }
@@ -239,6 +254,7 @@ impl<F: Family> Rib<F> {
             prefix,
             old: std::mem::replace(&mut entry.selected, new.clone()),
             new,
+            origin: origin::<F>(&self.origins, table, prefix),
         });
         if entry.is_empty() {
             map.remove(&prefix);
@@ -253,4 +269,14 @@ impl<F: Family> Rib<F> {
             resolver: &self.resolver,
         }
     }
+}
+
+/// The last request about a prefix.
+fn origin<F: Family>(
+    origins: &[(TableId, F::Prefix, Origin)],
+    table: TableId,
+    prefix: F::Prefix,
+) -> Option<Origin> {
+    let about = |found: &&(TableId, F::Prefix, Origin)| (found.0, found.1) == (table, prefix);
+    origins.iter().rev().find(about).map(|(.., origin)| *origin)
 }

@@ -111,17 +111,18 @@ impl<F: Family> Selection<'_, F> {
             };
         entry
             .offers()
-            .map(|(slot, offer)| (slot, reason(slot, &offer.candidate)))
+            .map(|offer| (offer.slot, reason(offer.slot, &offer.candidate)))
             .collect()
     }
 
     fn eligible(&self, entry: &Entry<F>) -> impl Iterator<Item = (Rank, Arc<Route<F>>)> {
-        entry.offers().filter_map(|(slot, offer)| {
+        entry.offers().filter_map(|offer| {
             let route = self
                 .resolver
-                .route(self.table, slot, &offer.candidate)
+                .route(self.table, offer.slot, &offer.candidate)
                 .ok()?;
-            Some((Rank::of(slot, &offer.candidate, self.export_metric), route))
+            let rank = Rank::of(offer.slot, &offer.candidate, self.export_metric);
+            Some((rank, route))
         })
     }
 }

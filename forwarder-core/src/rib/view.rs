@@ -57,18 +57,20 @@ pub(super) fn view<F: Family>(
     let offers = entry
         .offers()
         .zip(reasons)
-        .map(|((slot, offer), (_, reason))| OfferView {
+        .map(|(offer, (slot, reason))| OfferView {
             slot,
             candidate: Arc::clone(&offer.candidate),
             changed: offer.changed,
             reason,
             nexthops: nexthops(selection, slot, &offer.candidate),
         });
+    let mut offers: Vec<_> = offers.collect();
+    offers.sort_unstable_by_key(|offer| offer.slot);
     EntryView {
         table: selection.table,
         prefix,
         selected: entry.selected.clone(),
-        offers: offers.collect(),
+        offers,
     }
 }
 

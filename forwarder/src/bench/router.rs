@@ -302,6 +302,7 @@ fn route<F: BenchFamily>(kind: RouteType, nexthop: Nexthop<F>) -> Candidate<F> {
         mtu: None,
         kernel_metric: None,
         preferred_source: None,
+        attributes: None,
     }
 }
 

@@ -353,6 +353,7 @@ impl<F: Family> RibTask<F> {
                         mtu: None,
                         kernel_metric: None,
                         preferred_source: None,
+                        attributes: None,
                     };
                     self.rip_prefixes.insert(prefix);
                     self.rib.update(now, TableId::MAIN, prefix, candidate);

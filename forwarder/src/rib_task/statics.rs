@@ -77,6 +77,7 @@ fn candidate<F: Family>(route: &StaticRoute, interfaces: &Interfaces) -> Candida
         mtu: None,
         kernel_metric: None,
         preferred_source: None,
+        attributes: None,
     }
 }
 

@@ -54,6 +54,7 @@ fn route(kind: RouteType, nexthops: &[Nexthop<Ipv4>]) -> Route<Ipv4> {
         mtu: None,
         kernel_metric: None,
         preferred_source: None,
+        attributes: None,
     }
 }
 

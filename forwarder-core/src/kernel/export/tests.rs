@@ -34,6 +34,7 @@ fn route(gateway: u8) -> Route<Ipv4> {
         mtu: None,
         kernel_metric: None,
         preferred_source: None,
+        attributes: None,
     }
 }
 

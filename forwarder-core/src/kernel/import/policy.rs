@@ -112,6 +112,7 @@ impl Policy {
             // For the packets that have the TOS no metric of ours comes first.
             kernel_metric: Some(if route.tos == 0 { route.metric } else { 0 }),
             preferred_source: route.preferred_source,
+            attributes: None,
         })
     }
 }

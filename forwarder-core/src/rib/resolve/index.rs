@@ -37,7 +37,7 @@ impl<F: Family> Default for OnLink<F> {
 impl<F: Family> OnLink<F> {
     /// Takes note of a candidate; true where that changed something.
     pub(super) fn replace(&mut self, place: Place<F>, new: Option<&Candidate<F>>) -> bool {
-        if place.slot == Slot::Rip {
+        if matches!(place.slot, Slot::Rip | Slot::Redirect) {
             return false;
         }
         let new = ways(place.slot, new);

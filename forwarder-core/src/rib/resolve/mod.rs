@@ -303,7 +303,7 @@ impl<F: Family> Resolver<F> {
         let behind: Vec<F::Prefix> = tracked
             .dependents
             .iter()
-            .filter(|(_, slot)| *slot == Slot::Static)
+            .filter(|(_, slot)| matches!(slot, Slot::Static | Slot::Socket(_)))
             .map(|(prefix, _)| *prefix)
             .collect();
         for prefix in behind {

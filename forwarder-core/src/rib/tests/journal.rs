@@ -138,6 +138,7 @@ fn the_ring_is_bounded_by_changes_and_keeps_the_newest_batch() {
         prefix: Ipv4Net::new_assert(n.into(), 32),
         old: None,
         new: Some(Arc::new(stat(Vec::new()))),
+        origin: None,
     };
     let first = journal.push(vec![change(1)]);
     journal.push(vec![change(2)]);

@@ -5,6 +5,7 @@ mod model;
 mod property;
 mod resolve;
 mod selection;
+mod socket;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ fn candidate(source: Source, distance: u8, nexthops: Vec<Nexthop<Ipv4>>) -> Cand
         mtu: None,
         kernel_metric: None,
         preferred_source: None,
+        attributes: None,
     }
 }
 

@@ -16,13 +16,13 @@ pub(super) type Selected = BTreeMap<(TableId, Ipv4Net), Route<Ipv4>>;
 
 impl Model {
     pub(super) fn update(&mut self, table: TableId, prefix: Ipv4Net, candidate: Candidate<Ipv4>) {
-        self.withdraw(table, prefix, Slot::of(candidate.source));
+        self.withdraw(table, prefix, Slot::of(&candidate));
         self.candidates.push((table, prefix, candidate));
     }
 
     pub(super) fn withdraw(&mut self, table: TableId, prefix: Ipv4Net, slot: Slot) {
         self.candidates
-            .retain(|(t, p, c)| (*t, *p, Slot::of(c.source)) != (table, prefix, slot));
+            .retain(|(t, p, c)| (*t, *p, Slot::of(c)) != (table, prefix, slot));
     }
 
     pub(super) fn selected(&self) -> Selected {
@@ -31,7 +31,7 @@ impl Model {
             let Some(route) = self.route(*table, candidate) else {
                 continue;
             };
-            let slot = Slot::of(candidate.source);
+            let slot = Slot::of(candidate);
             let beats_us = slot == Slot::Kernel
                 && matches!((candidate.kernel_metric, self.export_metric), (Some(k), Some(e)) if k <= e);
             let rank = (!beats_us, candidate.distance, candidate.metric, slot);
@@ -49,7 +49,7 @@ impl Model {
         if candidate.kind != RouteType::Unicast {
             return Some(candidate.clone());
         }
-        let foreign = Slot::of(candidate.source) == Slot::Kernel;
+        let foreign = Slot::of(candidate) == Slot::Kernel;
         let hops: Vec<Nexthop<Ipv4>> = candidate
             .nexthops
             .iter()
@@ -91,7 +91,7 @@ impl Model {
         self.candidates
             .iter()
             .filter(|(t, p, _)| *t == TableId::LOCAL && p.contains(&addr))
-            .filter(|(_, _, c)| Slot::of(c.source) == Slot::Kernel)
+            .filter(|(_, _, c)| Slot::of(c) == Slot::Kernel)
             .max_by_key(|(_, p, _)| p.prefix_len())
             .is_some_and(|(_, _, c)| c.kind == RouteType::Local || c.kind == RouteType::Broadcast)
     }
@@ -99,7 +99,7 @@ impl Model {
     fn covering(&self, table: TableId, addr: Ipv4Addr, on: Option<Ifindex>) -> Option<Ifindex> {
         let mut ways = Vec::new();
         for (t, prefix, c) in &self.candidates {
-            let slot = Slot::of(c.source);
+            let slot = Slot::of(c);
             let to_link =
                 c.kind == RouteType::Unicast && c.nexthops.iter().all(|h| h.gateway.is_none());
             if *t != table || !prefix.contains(&addr) || !to_link || slot == Slot::Rip {

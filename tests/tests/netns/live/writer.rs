@@ -154,6 +154,7 @@ impl Writer {
             mtu: None,
             kernel_metric: None,
             preferred_source: None,
+            attributes: None,
         });
         self.side
             .set_route(&mut self.tables, TableId::MAIN, prefix, route.as_ref());

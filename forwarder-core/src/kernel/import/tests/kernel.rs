@@ -466,6 +466,7 @@ impl Kernel {
             mtu: held.route.mtu,
             kernel_metric: Some(if tos == 0 { metric } else { 0 }),
             preferred_source: held.route.preferred_source,
+            attributes: None,
         }
     }
 

@@ -27,6 +27,7 @@ fn a_candidate_carries_what_the_kernel_says() {
         mtu: Some(1400),
         kernel_metric: Some(32),
         preferred_source: Some(ip("10.0.0.1")),
+        attributes: None,
     };
     assert_eq!(kernel.get(TO), Some(&expected));
 }

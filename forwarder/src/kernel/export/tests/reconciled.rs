@@ -88,6 +88,7 @@ impl Loop {
             mtu: None,
             kernel_metric: None,
             preferred_source: None,
+            attributes: None,
         });
         self.exporter
             .set_desired(prefix(destination), route.as_ref());
