@@ -168,7 +168,9 @@ fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Opti
         Source::Connected => RedistributeSource::Connected,
         Source::Static => RedistributeSource::Static,
         Source::Kernel(_) => RedistributeSource::Kernel,
-        Source::Rip => return None,
+        Source::Socket => RedistributeSource::Socket,
+        // A redirect is about this host's own way (RFC 1122 §3.2.2.2).
+        Source::Rip | Source::Redirect => return None,
     };
     let rule = rip.redistribute.iter().find(|rule| rule.source == source)?;
     let metric = Metric::new(u32::from(rule.metric))?;
@@ -188,7 +190,7 @@ fn is_announced(route: &Route<Ipv4>) -> bool {
     match route.kind {
         RouteType::Unicast => true,
         RouteType::Blackhole | RouteType::Unreachable | RouteType::Prohibit => {
-            route.source == Source::Static
+            matches!(route.source, Source::Static | Source::Socket)
         }
         _ => false,
     }
@@ -203,7 +205,7 @@ mod tests {
     use super::*;
 
     const RULES: &str = "[rip]\ninterfaces = [\"eth0\"]\n\
-        redistribute = [\"connected\", { source = \"static\", metric = 3, tag = 7 }]\n";
+        redistribute = [\"connected\", \"socket\", { source = \"static\", metric = 3, tag = 7 }]\n";
 
     fn rip(text: &str) -> Rip {
         let config = Config::parse("test", text).expect("a valid configuration");
@@ -237,7 +239,9 @@ mod tests {
         assert_eq!(announced(Source::Static, unicast), Some((3, 7)));
         assert!(announced(Source::Connected, unicast).is_some());
         assert_eq!(announced(Source::Kernel(186), unicast), None);
+        assert_eq!(announced(Source::Socket, unicast), Some((1, 0)));
         assert_eq!(announced(Source::Rip, unicast), None);
+        assert_eq!(announced(Source::Redirect, unicast), None);
     }
 
     #[test]
@@ -245,6 +249,10 @@ mod tests {
         assert_eq!(
             announced(Source::Static, RouteType::Blackhole),
             Some((3, 7))
+        );
+        assert_eq!(
+            announced(Source::Socket, RouteType::Blackhole),
+            Some((1, 0))
         );
         assert_eq!(announced(Source::Connected, RouteType::Blackhole), None);
         assert_eq!(announced(Source::Static, RouteType::KernelOnly), None);

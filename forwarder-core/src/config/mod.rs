@@ -18,6 +18,7 @@ mod error;
 mod glob;
 mod kernel;
 mod rip;
+mod route_socket;
 mod statics;
 mod value;
 
@@ -35,6 +36,7 @@ pub use error::ConfigError;
 pub use glob::{Glob, GlobError};
 pub use kernel::{Distances, Kernel};
 pub use rip::{Redistribute, RedistributeSource, Rip, RipInterface, RipVersion, SplitHorizon};
+pub use route_socket::{Group, Redirects, RouteSocket};
 pub use statics::{StaticNexthop, StaticRoute, StaticTarget};
 
 use error::Fault;
@@ -48,6 +50,8 @@ pub struct Config {
     pub kernel: Kernel,
     /// `[distances]`: how far each source of routes is trusted.
     pub distances: Distances,
+    /// `[route-socket]`: other processes' way to the routes.
+    pub route_socket: RouteSocket,
     /// `[[static]]`, in the file's order; prefixes are distinct.
     pub statics: Vec<StaticRoute>,
     /// `[rip]`; `None` where the table is absent: RIP is off.
@@ -61,6 +65,7 @@ struct RawConfig {
     dataplane: Dataplane,
     kernel: Kernel,
     distances: Distances,
+    route_socket: RouteSocket,
     #[serde(rename = "static")]
     statics: Vec<Spanned<statics::RawStatic>>,
     rip: Option<Spanned<rip::RawRip>>,
@@ -91,6 +96,7 @@ impl Config {
             kernel: raw.kernel,
             statics: statics::check(raw.statics, raw.distances.static_)?,
             distances: raw.distances,
+            route_socket: raw.route_socket,
             rip: raw.rip.map(rip::check).transpose()?,
         })
     }

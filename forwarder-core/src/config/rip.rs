@@ -84,6 +84,8 @@ pub enum RedistributeSource {
     Connected,
     /// `[[static]]`.
     Static,
+    /// Clients of the routing socket.
+    Socket,
     /// What other daemons and `ip route` put into the kernel's table.
     Kernel,
 }
@@ -197,9 +199,10 @@ impl FromShort for RawRedistribute {
         let source = match text {
             "connected" => RedistributeSource::Connected,
             "static" => RedistributeSource::Static,
+            "socket" => RedistributeSource::Socket,
             "kernel" => RedistributeSource::Kernel,
             _ => {
-                let help = "it can be \"connected\", \"static\" or \"kernel\"";
+                let help = "it can be \"connected\", \"static\", \"socket\" or \"kernel\"";
                 return Err(wrong(format!("{text:?} is no source of routes"), help));
             }
         };

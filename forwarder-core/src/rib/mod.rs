@@ -174,6 +174,9 @@ impl<F: Family> Rib<F> {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
         dirty.dedup();
+        // Stable: the last request about a prefix stays the last.
+        self.origins
+            .sort_by_key(|(table, prefix, _)| (*table, *prefix));
         let mut changes: Vec<Change<F>> = dirty
             .into_iter()
             .filter_map(|(table, prefix)| self.reselect(table, prefix))
@@ -271,12 +274,13 @@ impl<F: Family> Rib<F> {
     }
 }
 
-/// The last request about a prefix.
+/// The last request about a prefix, of those sorted by prefix.
 fn origin<F: Family>(
     origins: &[(TableId, F::Prefix, Origin)],
     table: TableId,
     prefix: F::Prefix,
 ) -> Option<Origin> {
-    let about = |found: &&(TableId, F::Prefix, Origin)| (found.0, found.1) == (table, prefix);
-    origins.iter().rev().find(about).map(|(.., origin)| *origin)
+    let end = origins.partition_point(|known| (known.0, known.1) <= (table, prefix));
+    let last = origins[..end].last()?;
+    ((last.0, last.1) == (table, prefix)).then_some(last.2)
 }

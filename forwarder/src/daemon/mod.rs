@@ -10,7 +10,7 @@ mod reload;
 mod rip;
 mod routes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,8 +186,11 @@ impl Daemon {
         let neighbours = Neighbours::open()?;
 
         let epoch = epoch();
-        let (ribs4, rib_task4) = open_rib(epoch, &config, routes4_receiver, &interfaces);
-        let (ribs6, rib_task6) = open_rib(epoch, &config, routes6_receiver, &interfaces);
+        let state_dir = &options.paths.state_dir;
+        let (ribs4, rib_task4) =
+            open_rib(epoch, &config, state_dir, routes4_receiver, &interfaces)?;
+        let (ribs6, rib_task6) =
+            open_rib(epoch, &config, state_dir, routes6_receiver, &interfaces)?;
 
         // From here on tasks run; `cancel` ends them if the start fails.
         let guard = cancel.clone().drop_guard();
@@ -304,9 +307,10 @@ struct OpenRib<F: Family> {
 fn open_rib<F: Family>(
     epoch: u64,
     config: &Arc<Config>,
+    state_dir: &Path,
     events: mpsc::Receiver<Vec<RouteEvent<F>>>,
     interfaces: &watch::Receiver<Arc<Interfaces>>,
-) -> (OpenRib<F>, RibTask<F>) {
+) -> anyhow::Result<(OpenRib<F>, RibTask<F>)> {
     let (ours, ours_receiver) = mpsc::channel(CHANNEL_DEPTH);
     let (ready, ready_receiver) = watch::channel(false);
     let links = rib_task::Links {
@@ -315,13 +319,13 @@ fn open_rib<F: Family>(
         ours,
         ready,
     };
-    let (handle, task) = rib_task::new(epoch, config.clone(), links);
+    let (handle, task) = rib_task::new(epoch, config.clone(), state_dir, links)?;
     let open = OpenRib {
         handle,
         ours: ours_receiver,
         ready: ready_receiver,
     };
-    (open, task)
+    Ok((open, task))
 }
 
 /// Differs with each start, and grows.

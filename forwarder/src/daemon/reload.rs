@@ -46,6 +46,10 @@ impl Daemon {
                 "[kernel] forwarding",
                 old_kernel.forwarding == new_kernel.forwarding,
             ),
+            (
+                "[route-socket] enabled",
+                self.config.route_socket.enabled == new.route_socket.enabled,
+            ),
             ("[dataplane] engine", old_plane.engine == new_plane.engine),
             (
                 "[dataplane] ipv4-rows",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ifindex, TableId};
 use forwarder_core::rib::{EntryView, OfferView, Reason};
-use forwarder_core::route::{Nexthop, RouteType, Source, protocol_name};
+use forwarder_core::route::{Candidate, Nexthop, RouteType, Source, protocol_name};
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
@@ -59,7 +59,7 @@ fn shown<F: Family>(
         prefix: entry.prefix.into(),
         selected,
         source: candidate.source.to_string(),
-        owner: owner(candidate.source),
+        owner: owner(candidate),
         distance: candidate.distance.0,
         metric: candidate.metric,
         tag: candidate.tag,
@@ -93,10 +93,16 @@ fn nexthop<F: Family>(
     }
 }
 
-fn owner(source: Source) -> String {
-    match source {
+/// Whose it is: of a client's route the name that the client has registered.
+fn owner<F: Family>(candidate: &Candidate<F>) -> String {
+    match candidate.source {
         Source::Connected => "kernel".into(),
-        Source::Static | Source::Rip => "forwarder".into(),
+        Source::Static | Source::Rip | Source::Redirect => "forwarder".into(),
+        Source::Socket => {
+            let attributes = candidate.attributes.as_deref();
+            let name = attributes.and_then(|attributes| attributes.owner.as_deref());
+            name.unwrap_or("client").into()
+        }
         Source::Kernel(protocol) => {
             protocol_name(protocol).map_or_else(|| protocol.to_string(), str::to_owned)
         }

@@ -9,7 +9,9 @@
 mod statics;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use forwarder_core::config::Config;
@@ -17,12 +19,15 @@ use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{KernelRoute, RouteEvent};
 use forwarder_core::kernel::import::{ImportOp, KernelTable, Ours};
 use forwarder_core::net::{Family, TableId};
+use forwarder_core::rib::socket::{ClientId, ClientRoutes, Outcome, OwnerRoutes, Refused, Request};
 use forwarder_core::rib::{Batch, EntryView, Generation, Rib, RibConfig, Since, Slot, Snapshot};
 use forwarder_core::route::{Candidate, RouteType, Source};
+use forwarder_core::route_msg::Errno;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::route_store::RouteStore;
 use forwarder_core::rip::RouteChange;
 use statics::Statics;
 
@@ -85,8 +90,19 @@ enum Command<F: Family> {
     Summary(oneshot::Sender<RouteCounts>),
     Configure(Arc<Config>),
     Since(Generation, oneshot::Sender<Pulled<F>>),
+    Requests(Vec<Request<F>>, oneshot::Sender<Answers<F>>),
+    Batch(
+        Vec<Request<F>>,
+        oneshot::Sender<Result<Vec<Outcome<F>>, Refused>>,
+    ),
+    Register(ClientId, String, Duration),
+    ClientGone(ClientId),
+    Clients(oneshot::Sender<(ClientRoutes, OwnerRoutes)>),
     Show(Filter<F>, oneshot::Sender<Vec<EntryView<F>>>),
 }
+
+/// What came of each of a client's requests.
+pub type Answers<F> = Vec<Result<Outcome<F>, Errno>>;
 
 /// How other tasks reach the route database.
 #[derive(Clone)]
@@ -121,6 +137,44 @@ impl<F: Family> RibHandle<F> {
     /// What happened after `cursor`.
     pub async fn since(&self, cursor: Generation) -> anyhow::Result<Pulled<F>> {
         self.ask(|reply| Command::Since(cursor, reply)).await
+    }
+
+    /// Requests of a client of the routing socket, each a generation of its own.
+    ///
+    /// # Errors
+    /// The daemon ends.
+    pub async fn requests(&self, requests: Vec<Request<F>>) -> anyhow::Result<Answers<F>> {
+        self.ask(|reply| Command::Requests(requests, reply)).await
+    }
+
+    /// Requests that are carried out together, or not at all.
+    ///
+    /// # Errors
+    /// The daemon ends.
+    pub async fn batch(
+        &self,
+        requests: Vec<Request<F>>,
+    ) -> anyhow::Result<Result<Vec<Outcome<F>>, Refused>> {
+        self.ask(|reply| Command::Batch(requests, reply)).await
+    }
+
+    /// A client has registered a name.
+    pub async fn register(&self, client: ClientId, name: &str, stale_time: Duration) {
+        let command = Command::Register(client, name.to_owned(), stale_time);
+        let _ = self.commands.send(command).await;
+    }
+
+    /// A connection of the routing socket has ended.
+    pub async fn client_gone(&self, client: ClientId) {
+        let _ = self.commands.send(Command::ClientGone(client)).await;
+    }
+
+    /// Numbers of clients' routes.
+    ///
+    /// # Errors
+    /// The daemon ends.
+    pub async fn client_routes(&self) -> anyhow::Result<(ClientRoutes, OwnerRoutes)> {
+        self.ask(Command::Clients).await
     }
 
     /// Candidates for `show routes`.
@@ -165,20 +219,34 @@ pub struct RibTask<F: Family> {
     generation: watch::Sender<Generation>,
     /// What RIP has offered, so that it can be taken back when RIP ends.
     rip_prefixes: BTreeSet<F::Prefix>,
+    /// Where clients' routes are kept for after a restart.
+    store: RouteStore,
     /// News for the exporter, the latest of each prefix, while its channel is
     /// full. Waiting for it here would be a deadlock: its owner waits for us
     /// when it pulls.
     ours: BTreeMap<F::Prefix, OursEvent<F>>,
 }
 
-/// The database and the way to it. `epoch` differs with each start.
+/// The database and the way to it. `epoch` differs with each start; routes of
+/// an earlier life that are kept below `state_dir` are in it.
+///
+/// # Errors
+/// The state directory cannot be used.
 pub fn new<F: Family>(
     epoch: u64,
     config: Arc<Config>,
+    state_dir: &Path,
     links: Links<F>,
-) -> (RibHandle<F>, RibTask<F>) {
+) -> anyhow::Result<(RibHandle<F>, RibTask<F>)> {
     let (sender, commands) = mpsc::channel(COMMANDS);
-    let rib = Rib::new(epoch, rib_config(&config));
+    let mut rib = Rib::new(epoch, rib_config(&config));
+    let store = RouteStore::open(state_dir, &mut rib).with_context(|| {
+        format!(
+            "keeping routes of the routing socket's clients in {} (choose another --state-dir, \
+             or make this one writable)",
+            state_dir.display()
+        )
+    })?;
     let (generation, receiver) = watch::channel(rib.generation());
     let ours = Ours {
         protocol: config.kernel.protocol,
@@ -198,15 +266,16 @@ pub fn new<F: Family>(
         commands,
         generation,
         rip_prefixes,
+        store,
         ours: BTreeMap::new(),
     };
-    (
+    Ok((
         RibHandle {
             commands: sender,
             generation: receiver,
         },
         task,
-    )
+    ))
 }
 
 fn rib_config(config: &Config) -> RibConfig {
@@ -221,6 +290,7 @@ impl<F: Family> RibTask<F> {
         self.apply_statics();
         let exporter = self.links.ours.clone();
         loop {
+            let expiry = self.expiry();
             tokio::select! {
                 () = cancel.cancelled() => return,
                 // The exporter ends only when the daemon does.
@@ -230,10 +300,35 @@ impl<F: Family> RibTask<F> {
                 Some(events) = self.links.events.recv() => self.kernel_events(events),
                 Some(command) = self.commands.recv() => self.command(command),
                 Ok(()) = self.links.interfaces.changed() => self.apply_statics(),
+                () = expiry => self.rib.expire(clock::now(), wall_clock()),
                 else => return,
             }
-            if let Some(generation) = self.rib.commit() {
-                self.generation.send_replace(generation);
+            self.rib.commit();
+            let records = self.rib.take_stored();
+            self.store.append(&records, &self.rib);
+            self.publish();
+        }
+    }
+
+    /// Tells the newest generation.
+    fn publish(&self) {
+        let generation = self.rib.generation();
+        if generation != *self.generation.borrow() {
+            self.generation.send_replace(generation);
+        }
+    }
+
+    /// Waits until a client's candidate expires or is swept.
+    fn expiry(&self) -> impl Future<Output = ()> + use<F> {
+        let (wall, ours) = self.rib.next_expiry();
+        // Looked at again at least once an hour: the wall clock may be set.
+        let wall = wall.map(|at| Duration::from_secs(at.saturating_sub(wall_clock()).min(3600)));
+        let ours = ours.map(|at| at.since(clock::now()));
+        let wait = wall.into_iter().chain(ours).min();
+        async move {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
             }
         }
     }
@@ -259,9 +354,8 @@ impl<F: Family> RibTask<F> {
         self.import(ops);
         if complete {
             // Committed first: who waits for `ready` then finds the routes.
-            if let Some(generation) = self.rib.commit() {
-                self.generation.send_replace(generation);
-            }
+            self.rib.commit();
+            self.publish();
             self.links.ready.send_replace(true);
         }
     }
@@ -301,10 +395,38 @@ impl<F: Family> RibTask<F> {
             }
             Command::Configure(config) => self.configure(config),
             Command::Summary(reply) => drop(reply.send(self.summary())),
+            Command::Requests(requests, reply) => {
+                let answers = self.requests(&requests);
+                self.answer(reply, answers);
+            }
+            Command::Batch(requests, reply) => {
+                let distance = self.config.distances.socket;
+                let answer = self.rib.batch(clock::now(), distance, &requests);
+                self.answer(reply, answer);
+            }
+            Command::Register(client, name, stale_time) => {
+                self.rib.register(client, &name, stale_time);
+            }
+            Command::ClientGone(client) => self.rib.client_gone(clock::now(), client),
+            Command::Clients(reply) => drop(reply.send(self.rib.count_client_routes())),
             // Readers may have gone away meanwhile; then nobody is told.
             Command::Since(cursor, reply) => drop(reply.send(self.since(cursor))),
             Command::Show(filter, reply) => drop(reply.send(self.show(filter))),
         }
+    }
+
+    fn requests(&mut self, requests: &[Request<F>]) -> Answers<F> {
+        let (now, distance) = (clock::now(), self.config.distances.socket);
+        let ask = |request| self.rib.request(now, distance, request);
+        requests.iter().map(ask).collect()
+    }
+
+    /// Answers a client. What it is told is done has been stored before.
+    fn answer<T>(&mut self, reply: oneshot::Sender<T>, answer: T) {
+        let records = self.rib.take_stored();
+        self.store.append(&records, &self.rib);
+        // Nobody is told who has gone away meanwhile.
+        let _ = reply.send(answer);
     }
 
     /// Static routes, distances and the import are taken over; what is fixed for
@@ -409,4 +531,10 @@ impl<F: Family> RibTask<F> {
             }
         }
     }
+}
+
+/// Seconds since 1970.
+fn wall_clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }

@@ -463,3 +463,29 @@ fn settings_of_ports_are_checked() {
         "10.0.0.0/24",
     );
 }
+
+#[test]
+fn settings_of_the_routing_socket_are_checked() {
+    let table = |line: &str| format!("[route-socket]\n{line}\n");
+    check(
+        &table("group = \"net dev\""),
+        "\"net dev\"",
+        "cannot be a group",
+        "/etc/group",
+    );
+    check(
+        &table("group = \"4294967296\""),
+        "\"4294967296\"",
+        "cannot be a group",
+        "its number",
+    );
+    check(
+        &table("redirects = \"follow\""),
+        "\"follow\"",
+        "redirects \"follow\" is not known",
+        "\"accept\"",
+    );
+    check(&table("queue = 4096"), "4096", "not within", "64 KiB");
+    check(&table("max-connections = 0"), "0", "not within", "256");
+    check(&table("mode = 1"), "mode", "expected one of", "");
+}

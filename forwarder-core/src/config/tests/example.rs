@@ -62,6 +62,7 @@ fn every_key_is_shown() {
         "[[dataplane.interface]]",
         "[kernel]",
         "[distances]",
+        "[route-socket]",
         "[rip]",
         "[[rip.interface]]",
         "[[static]]",

@@ -5,8 +5,8 @@ use forwarder_common::reason::PuntClass;
 
 use super::good;
 use crate::config::{
-    Attach, Bypass, Config, Engine, Redistribute, RedistributeSource, SplitHorizon, StaticNexthop,
-    StaticTarget,
+    Attach, Bypass, Config, Engine, Group, Redirects, Redistribute, RedistributeSource,
+    RouteSocket, SplitHorizon, StaticNexthop, StaticTarget,
 };
 use crate::interface::ReversePath;
 use crate::route::{Distance, Source};
@@ -306,4 +306,42 @@ fn rfc2453_3_8_timers_are_the_defaults() {
         [rip.update, rip.timeout, rip.garbage].map(|t| t.as_secs()),
         [30, 180, 120]
     );
+}
+
+#[test]
+fn the_routing_socket_has_limits_and_a_group() {
+    let config = good(
+        r#"
+        [route-socket]
+        enabled = false
+        group = "netdev"
+        classic-copies = true
+        redirects = "accept"
+        max-connections = 3
+        queue = 65536
+        requests-per-second = 0
+        max-routes = 7
+        [distances]
+        socket = 60
+        [rip]
+        interfaces = ["*"]
+        redistribute = [{ source = "socket", metric = 4 }]
+        "#,
+    );
+    let wanted = RouteSocket {
+        enabled: false,
+        group: Some(Group::Name("netdev".into())),
+        classic_copies: true,
+        redirects: Redirects::Accept,
+        max_connections: 3,
+        queue: 65_536,
+        requests_per_second: 0,
+        max_routes: 7,
+    };
+    assert_eq!(config.route_socket, wanted);
+    assert_eq!(config.distances.of(Source::Socket), Distance(60));
+    let rule = config.rip.unwrap().redistribute[0];
+    assert_eq!((rule.source, rule.metric), (RedistributeSource::Socket, 4));
+    let number = good("[route-socket]\ngroup = \"108\"\n").route_socket;
+    assert_eq!(number.group, Some(Group::Id(108)));
 }
