@@ -131,6 +131,14 @@ pub struct RouteRequest {
 }
 
 impl RouteRequest {
+    /// The candidate's priority, where the request names one.
+    pub fn priority(&self) -> Option<u8> {
+        if self.inits & RTV_METRIC == 0 {
+            return None;
+        }
+        u8::try_from(self.metrics.metric).ok()
+    }
+
     /// What was understood of it, as a message: how a request that was refused
     /// is told to others, where they are to hear of it.
     pub fn refusal(&self, pid: i32, errno: Errno) -> RouteMessage {
@@ -298,6 +306,9 @@ fn stands_against(request: &RouteRequest) -> Result<(), Errno> {
             Some(Gateway::Link(link)) if link.ifindex != 0 => Ok(()),
             _ => Err(Errno::Einval),
         };
+    }
+    if request.inits & RTV_METRIC != 0 && !(1..=255).contains(&request.metrics.metric) {
+        return Err(Errno::Einval);
     }
     let drops = request.flags & (RTF_REJECT | RTF_BLACKHOLE);
     if drops == RTF_REJECT | RTF_BLACKHOLE {

@@ -127,6 +127,23 @@ fn a_mask_of_the_other_family_is_refused() {
     assert_eq!(unreadable.errno, Errno::Einval);
 }
 
+#[test]
+fn a_priority_is_one_to_255() {
+    for (metric, priority, refused) in [
+        (1, Some(1), None),
+        (255, Some(255), None),
+        (0, Some(0), Some(Errno::Einval)),
+        (256, None, Some(Errno::Einval)),
+    ] {
+        let mut packet = bytes(RTM_GET, RTA_DST, &[&v4(NET)]);
+        put_u64(&mut packet, offset::METRIC, metric);
+        assert_eq!(request(&packet).expect("a request").priority(), None);
+        put_u64(&mut packet, offset::INITS, RTV_METRIC);
+        let request = request(&packet).expect("a request");
+        assert_eq!((request.priority(), request.refused), (priority, refused));
+    }
+}
+
 /// A link-local gateway is on an interface: the one of the message, or of its
 /// scope.
 #[test]

@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn of_greetings(
         seq in any::<i32>(),
-        flags in any::<u32>(),
+        flags in 0..=extension::GREETING_FLAGS,
         stale_time in any::<u32>(),
         types in any::<u64>(),
         name in "[a-z]{0,32}",
