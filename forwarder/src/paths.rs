@@ -72,6 +72,11 @@ impl Paths {
         self.run_dir.join("api.sock")
     }
 
+    /// The routing socket.
+    pub fn route_socket(&self) -> PathBuf {
+        self.run_dir.join("route.sock")
+    }
+
     /// The pid file, which is also the lock.
     pub fn pid_file(&self) -> PathBuf {
         self.run_dir.join("pid")

@@ -122,7 +122,7 @@ impl RunDir {
 impl Drop for RunDir {
     fn drop(&mut self) {
         // Best effort: the next claim copes with whatever stays.
-        for name in ["api.new", "api.sock", "pid"] {
+        for name in ["api.new", "api.sock", "route.new", "route.sock", "pid"] {
             let _ = std::fs::remove_file(self.dir.join(name));
         }
         let _ = std::fs::remove_dir(&self.dir);

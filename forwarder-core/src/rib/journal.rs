@@ -107,6 +107,11 @@ impl<F: Family> Journal<F> {
 
     /// What happened after `cursor`.
     pub fn since(&self, cursor: Generation) -> Since<F> {
+        self.since_at_most(cursor, usize::MAX)
+    }
+
+    /// The first batches after `cursor`, at most so many.
+    pub fn since_at_most(&self, cursor: Generation, batches: usize) -> Since<F> {
         if cursor == self.generation {
             return Since::UpToDate;
         }
@@ -115,9 +120,19 @@ impl<F: Family> Journal<F> {
         }
         let behind = usize::try_from(self.generation.number - cursor.number).unwrap_or(usize::MAX);
         match self.ring.len().checked_sub(behind) {
-            Some(start) => Since::Deltas(self.ring.range(start..).cloned().collect()),
+            Some(start) => {
+                let after = self.ring.range(start..).take(batches);
+                Since::Deltas(after.cloned().collect())
+            }
             None => Since::FellOff,
         }
+    }
+
+    /// Whether the newest batch holds one change.
+    pub(super) fn newest_is_single(&self) -> bool {
+        self.ring
+            .back()
+            .is_some_and(|batch| batch.changes.len() == 1)
     }
 
     /// Closes a batch as the next generation.

@@ -68,6 +68,15 @@ impl Errno {
             .find(|errno| errno.number() == number)
     }
 
+    /// What a reader makes of `rtm_errno`: 0 is none, and a number that is not
+    /// known here is still a failure.
+    pub(super) fn read(number: i32) -> Option<Errno> {
+        match number {
+            0 => None,
+            number => Some(Errno::from_number(number).unwrap_or(Errno::Eio)),
+        }
+    }
+
     /// As in `errno.h`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -32,8 +32,12 @@ pub const PACKED: u32 = 0x4;
 pub const ACK_CHANNEL: u32 = 0x8;
 /// They come when the fast path has the change.
 pub const WAIT_XDP: u32 = 0x10;
-/// Answers to questions and failures go to all, as the manual page has it.
+/// It hears the answers to others' questions, and their failures, as the manual
+/// page has it.
 pub const CLASSIC_COPIES: u32 = 0x20;
+/// All that there are; a greeting with another is refused.
+pub const GREETING_FLAGS: u32 =
+    NO_OWN_COPIES | NO_LISTEN | PACKED | ACK_CHANNEL | WAIT_XDP | CLASSIC_COPIES;
 
 /// What becomes of messages that a listener is too slow for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -99,7 +103,8 @@ impl Greeting {
 
     fn read(bytes: &[u8]) -> Result<Greeting, Errno> {
         let length = usize::from(u16_at(bytes, 18));
-        if bytes.len() != GREETING + length || length > NAME_MAX {
+        let strange = u32_at(bytes, 12) & !GREETING_FLAGS;
+        if bytes.len() != GREETING + length || length > NAME_MAX || strange != 0 {
             return Err(Errno::Einval);
         }
         let family = bytes[16];
@@ -177,7 +182,7 @@ impl GreetingReply {
     pub(super) fn read(bytes: &[u8]) -> GreetingReply {
         GreetingReply {
             seq: i32_at(bytes, SEQ),
-            errno: Errno::from_number(i32_at(bytes, ERRNO)),
+            errno: Errno::read(i32_at(bytes, ERRNO)),
             revision: u32_at(bytes, 4),
             at: generations(bytes, 16),
             max_packet: u32_at(bytes, 40),
@@ -307,7 +312,7 @@ impl DumpEnd {
     pub(super) fn read(bytes: &[u8]) -> DumpEnd {
         DumpEnd {
             seq: i32_at(bytes, SEQ),
-            errno: Errno::from_number(i32_at(bytes, ERRNO)),
+            errno: Errno::read(i32_at(bytes, ERRNO)),
             at: generations(bytes, 16),
         }
     }
@@ -353,7 +358,7 @@ impl Ack {
     pub(super) fn read(bytes: &[u8]) -> Ack {
         Ack {
             seq: i32_at(bytes, SEQ),
-            errno: Errno::from_number(i32_at(bytes, ERRNO)),
+            errno: Errno::read(i32_at(bytes, ERRNO)),
             index: u32_at(bytes, 16),
             epoch: u64_at(bytes, 24),
             generation: u64_at(bytes, 32),
@@ -388,7 +393,7 @@ impl Desync {
 
     pub(super) fn read(bytes: &[u8]) -> Desync {
         Desync {
-            errno: Errno::from_number(i32_at(bytes, offset::ERRNO)),
+            errno: Errno::read(i32_at(bytes, offset::ERRNO)),
             told: generations(bytes, offset::MTU),
             from: generations(bytes, offset::RECVPIPE),
         }

@@ -114,7 +114,7 @@ impl RouteMessage {
         if let Some(gateway) = &self.gateway {
             bits |= RTA_GATEWAY;
             match gateway {
-                Gateway::Ip(address) => sockaddr::put_ip(out, *address),
+                Gateway::Ip(address) => sockaddr::put_gateway(out, *address, self.index),
                 Gateway::Link(link) => sockaddr::put_link(out, link),
             }
         }

@@ -127,7 +127,7 @@ fn route(bytes: &[u8]) -> Result<RouteMessage, Errno> {
         flags: u32_at(bytes, offset::FLAGS),
         pid: i32_at(bytes, offset::PID),
         seq: i32_at(bytes, offset::SEQ),
-        errno: Errno::from_number(i32_at(bytes, offset::ERRNO)),
+        errno: Errno::read(i32_at(bytes, offset::ERRNO)),
         uses: u32_at(bytes, offset::FMASK),
         inits: u64_at(bytes, offset::INITS),
         metrics: Metrics::read(bytes),

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::bytes::{i32_at, put_i32, put_u16, put_u32, u16_at, u32_at, u64_at};
-use super::extension::{self, Dump, Greeting};
+use super::extension::{self, Ack, Dump, DumpEnd, Generations, Greeting, GreetingReply};
+use super::message::RouteMessage;
 use super::number::*;
-use super::sockaddr::{Addresses, Gateway, LinkAddr, Raw, ip};
+use super::sockaddr::{Addresses, Gateway, LinkAddr, Raw, ip, scope};
 use super::{Errno, Metrics};
 
 /// A message of a client.
@@ -96,7 +97,8 @@ pub struct RouteRequest {
     pub kind: RequestKind,
     /// The client's number for it.
     pub seq: i32,
-    /// `rtm_index`.
+    /// `rtm_index`; where it is 0, the interface that a link-local gateway is on
+    /// by its scope.
     pub index: u16,
     /// `rtm_flags`. `RTF_HOST` as the mask says, whatever the client wrote.
     pub flags: u32,
@@ -126,6 +128,36 @@ pub struct RouteRequest {
     pub wants_ifa: bool,
     /// What stands against it, once it is clear that the sender may ask.
     pub refused: Option<Errno>,
+}
+
+impl RouteRequest {
+    /// The candidate's priority, where the request names one.
+    pub fn priority(&self) -> Option<u8> {
+        if self.inits & RTV_METRIC == 0 {
+            return None;
+        }
+        u8::try_from(self.metrics.metric).ok()
+    }
+
+    /// What was understood of it, as a message: how a request that was refused
+    /// is told to others, where they are to hear of it.
+    pub fn refusal(&self, pid: i32, errno: Errno) -> RouteMessage {
+        RouteMessage {
+            index: self.index,
+            flags: self.flags,
+            pid,
+            seq: self.seq,
+            errno: Some(errno),
+            inits: self.inits,
+            metrics: self.metrics,
+            destination: Some(self.destination),
+            gateway: self.gateway.clone(),
+            genmask: self.genmask,
+            ifp: self.ifp.clone(),
+            ifa: self.ifa,
+            ..RouteMessage::new(refused_kind(self.kind.number()))
+        }
+    }
 }
 
 /// A message that could not be read.
@@ -224,7 +256,10 @@ fn route(bytes: &[u8]) -> Result<RouteRequest, Errno> {
     let mut request = RouteRequest {
         kind,
         seq: i32_at(bytes, offset::SEQ),
-        index: u16_at(bytes, offset::INDEX),
+        index: match u16_at(bytes, offset::INDEX) {
+            0 => scope(addresses.get(RTA_GATEWAY)),
+            index => index,
+        },
         flags,
         fmask: u32_at(bytes, offset::FMASK),
         inits: u64_at(bytes, offset::INITS),
@@ -272,6 +307,9 @@ fn stands_against(request: &RouteRequest) -> Result<(), Errno> {
             _ => Err(Errno::Einval),
         };
     }
+    if request.inits & RTV_METRIC != 0 && !(1..=255).contains(&request.metrics.metric) {
+        return Err(Errno::Einval);
+    }
     let drops = request.flags & (RTF_REJECT | RTF_BLACKHOLE);
     if drops == RTF_REJECT | RTF_BLACKHOLE {
         return Err(Errno::Einval);
@@ -292,7 +330,7 @@ fn stands_against(request: &RouteRequest) -> Result<(), Errno> {
 
 /// Turns the bytes of a request that was refused into the reply: what was
 /// sent, with the errno, without `RTF_DONE`, in the sender's own name. For its
-/// sender alone.
+/// sender alone: it has bytes that nobody has looked at.
 pub fn refuse(bytes: &[u8], pid: i32, errno: Errno, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(bytes);
@@ -302,25 +340,50 @@ pub fn refuse(bytes: &[u8], pid: i32, errno: Errno, out: &mut Vec<u8>) {
     put_u16(message, offset::SPARE, 0);
     put_i32(message, offset::PID, pid);
     put_i32(message, offset::ERRNO, errno.number());
+    if let Some(kind) = message.get_mut(offset::TYPE) {
+        *kind = refused_kind(*kind);
+    }
 }
 
-/// The reply to what could not be read: a header and nothing else, so that no
-/// byte goes back that was not understood.
+/// The type of a refusal: that of the request, unless a reader would take it for
+/// a message of another shape.
+fn refused_kind(kind: u8) -> u8 {
+    match kind {
+        RTM_ADD..=RTM_LOCK | RTM_RESOLVE | RTM_HOLD | RTM_RELEASE => kind,
+        _ => RTM_REFUSED,
+    }
+}
+
+/// The reply to what could not be read, without a byte that was not understood:
+/// the answer that its type has, or else a bare header.
 pub fn refuse_unreadable(what: Unreadable, pid: i32, out: &mut Vec<u8>) {
-    let kind = if what.kind < RTM_EXTENSION && what.kind != 0 {
-        what.kind
-    } else {
-        RTM_REFUSED
-    };
-    super::bytes::message(
-        out,
-        kind,
-        RT_MSGHDR,
-        |header| {
-            put_i32(header, offset::PID, pid);
-            put_i32(header, offset::SEQ, what.seq);
-            put_i32(header, offset::ERRNO, what.errno.number());
-        },
-        |_| {},
-    );
+    let (seq, errno) = (what.seq, Some(what.errno));
+    let at = Generations::default();
+    match what.kind {
+        RTM_GREETING => GreetingReply {
+            seq,
+            errno,
+            revision: extension::REVISION,
+            at,
+            max_packet: 0,
+            window: 0,
+        }
+        .encode(out),
+        RTM_DUMP => DumpEnd { seq, errno, at }.encode(out),
+        RTM_BATCH_BEGIN | RTM_BATCH_COMMIT => Ack {
+            seq,
+            errno,
+            index: 0,
+            epoch: 0,
+            generation: 0,
+        }
+        .encode_as(RTM_BATCH_COMMIT, out),
+        kind => RouteMessage {
+            pid,
+            seq,
+            errno,
+            ..RouteMessage::new(refused_kind(kind))
+        }
+        .encode(out),
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Errno;
-use super::bytes::{put_u16, u16_at};
+use super::bytes::{put_u16, put_u32, u16_at, u32_at};
 use super::number::*;
 
 /// A link-layer address (`struct sockaddr_dl`): an interface, by number or
@@ -52,6 +52,9 @@ pub(super) enum Raw<'a> {
 pub(super) struct Addresses<'a> {
     all: [Option<Raw<'a>>; RTAX_MAX],
 }
+
+/// `sin6_scope_id`.
+const SCOPE: usize = 24;
 
 /// Places for addresses; higher bits of the mask are ignored.
 const RTAX_MAX: usize = 8;
@@ -160,15 +163,15 @@ fn field<const N: usize>(bytes: &[u8], offset: usize) -> Result<[u8; N], Errno> 
 }
 
 /// A mask, whole or cut after its last byte that is not zero, as the radix tree
-/// kept them. Its family byte may be anything. One with holes is refused.
+/// kept them: often with no family. One with holes is refused.
 fn mask(bytes: &[u8], family: IpAddr) -> Result<u8, Errno> {
-    let (offset, size) = match family {
-        IpAddr::V4(_) => (4, 4),
-        IpAddr::V6(_) => (8, 16),
+    let (offset, size, other) = match family {
+        IpAddr::V4(_) => (4, 4, AF_INET6),
+        IpAddr::V6(_) => (8, 16, AF_INET),
     };
-    // The family of a cut mask lies beyond what is there; that of a whole one
-    // must be the destination's, lest it be read at the wrong place.
-    if bytes.len() < 4 {
+    // Anything but the other family's, of which the bits would be read at the
+    // wrong place.
+    if bytes.len() < 4 || bytes[1] == other {
         return Err(Errno::Einval);
     }
     let given = bytes.get(offset..).unwrap_or_default();
@@ -197,6 +200,30 @@ fn link(bytes: &[u8]) -> Result<LinkAddr, Errno> {
         name: String::from_utf8_lossy(name_bytes).into_owned(),
         address: address_bytes.to_vec(),
     })
+}
+
+/// The interface that an address of link-local scope is on (`sin6_scope_id`);
+/// 0 = it is of another scope, or does not say.
+pub(super) fn scope(raw: Option<Raw<'_>>) -> u16 {
+    let Some(raw @ Raw::Bytes(bytes)) = raw else {
+        return 0;
+    };
+    match ip(raw) {
+        Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => {
+            u16::try_from(u32_at(bytes, SCOPE)).unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+/// Appends a gateway's address, with the interface that it is on where it is of
+/// link-local scope and means nothing without.
+pub(super) fn put_gateway(out: &mut Vec<u8>, address: IpAddr, index: u16) {
+    let start = out.len();
+    put_ip(out, address);
+    if matches!(address, IpAddr::V6(address) if address.is_unicast_link_local()) {
+        put_u32(&mut out[start..], SCOPE, index.into());
+    }
 }
 
 /// Appends a sockaddr_in or sockaddr_in6.

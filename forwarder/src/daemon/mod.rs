@@ -43,6 +43,7 @@ use crate::kernel::{
 };
 use crate::paths::Paths;
 use crate::rib_task::{self, OursEvent, RibHandle, RibTask};
+use crate::route_socket;
 use crate::run_dir::RunDir;
 use backend::DaemonBackend;
 pub use cleanup::cleanup;
@@ -168,6 +169,7 @@ impl Daemon {
             .await
             .context("asking the kernel for XDP features")?;
         let listener = run_dir.listen()?;
+        let route_listener = listen_for_routes(options, &config)?;
 
         let cancel = CancellationToken::new();
         let (routes4, routes4_receiver) = mpsc::channel(CHANNEL_DEPTH);
@@ -262,6 +264,15 @@ impl Daemon {
                 error!("the API has ended: {error}");
             }
         });
+        if let Some(listener) = route_listener {
+            let parts = route_socket::Parts {
+                config: Arc::new(config.route_socket.clone()),
+                rib4: ribs4.handle.clone(),
+                rib6: ribs6.handle.clone(),
+                interfaces: interfaces.clone(),
+            };
+            tokio::spawn(route_socket::serve(listener, parts, cancel.clone()));
+        }
         guard.disarm();
         Ok(Daemon {
             options: options.clone(),
@@ -295,6 +306,26 @@ impl Daemon {
         }
         self.cancel.cancel();
     }
+}
+
+/// The routing socket, unless it is switched off.
+fn listen_for_routes(
+    options: &RunOptions,
+    config: &Config,
+) -> anyhow::Result<Option<route_socket::Listener>> {
+    if !config.route_socket.enabled {
+        return Ok(None);
+    }
+    let path = options.paths.route_socket();
+    let listener = route_socket::Listener::bind(&path);
+    let listener = listener.with_context(|| {
+        format!(
+            "listening on the routing socket {} (choose another --run-dir, or set \
+             [route-socket] enabled = false)",
+            path.display()
+        )
+    })?;
+    Ok(Some(listener))
 }
 
 /// A route database: the way to it, and what it tells the dataplane.

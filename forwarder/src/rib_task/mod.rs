@@ -89,7 +89,7 @@ enum Command<F: Family> {
     RipGone,
     Summary(oneshot::Sender<RouteCounts>),
     Configure(Arc<Config>),
-    Since(Generation, oneshot::Sender<Pulled<F>>),
+    Since(Generation, usize, oneshot::Sender<Pulled<F>>),
     Requests(Vec<Request<F>>, oneshot::Sender<Answers<F>>),
     Batch(
         Vec<Request<F>>,
@@ -136,7 +136,20 @@ impl<F: Family> RibHandle<F> {
 
     /// What happened after `cursor`.
     pub async fn since(&self, cursor: Generation) -> anyhow::Result<Pulled<F>> {
-        self.ask(|reply| Command::Since(cursor, reply)).await
+        self.since_at_most(cursor, usize::MAX).await
+    }
+
+    /// The first batches after `cursor`.
+    ///
+    /// # Errors
+    /// The daemon ends.
+    pub async fn since_at_most(
+        &self,
+        cursor: Generation,
+        batches: usize,
+    ) -> anyhow::Result<Pulled<F>> {
+        self.ask(|reply| Command::Since(cursor, batches, reply))
+            .await
     }
 
     /// Requests of a client of the routing socket, each a generation of its own.
@@ -240,6 +253,7 @@ pub fn new<F: Family>(
 ) -> anyhow::Result<(RibHandle<F>, RibTask<F>)> {
     let (sender, commands) = mpsc::channel(COMMANDS);
     let mut rib = Rib::new(epoch, rib_config(&config));
+    rib.limit_client_routes(config.route_socket.max_routes);
     let store = RouteStore::open(state_dir, &mut rib).with_context(|| {
         format!(
             "keeping routes of the routing socket's clients in {} (choose another --state-dir, \
@@ -410,7 +424,9 @@ impl<F: Family> RibTask<F> {
             Command::ClientGone(client) => self.rib.client_gone(clock::now(), client),
             Command::Clients(reply) => drop(reply.send(self.rib.count_client_routes())),
             // Readers may have gone away meanwhile; then nobody is told.
-            Command::Since(cursor, reply) => drop(reply.send(self.since(cursor))),
+            Command::Since(cursor, batches, reply) => {
+                drop(reply.send(self.since(cursor, batches)));
+            }
             Command::Show(filter, reply) => drop(reply.send(self.show(filter))),
         }
     }
@@ -436,6 +452,7 @@ impl<F: Family> RibTask<F> {
         let (distances, import) = (config.distances, config.kernel.import);
         self.kernel.reconfigure(distances, import, &mut ops);
         self.import(ops);
+        self.rib.limit_client_routes(config.route_socket.max_routes);
         self.config = config;
         self.apply_statics();
     }
@@ -500,8 +517,8 @@ impl<F: Family> RibTask<F> {
         }
     }
 
-    fn since(&self, cursor: Generation) -> Pulled<F> {
-        match self.rib.journal().since(cursor) {
+    fn since(&self, cursor: Generation, batches: usize) -> Pulled<F> {
+        match self.rib.journal().since_at_most(cursor, batches) {
             Since::UpToDate => Pulled::UpToDate,
             Since::Deltas(batches) => Pulled::Deltas(batches),
             Since::FellOff => Pulled::Snapshot(self.rib.snapshot()),

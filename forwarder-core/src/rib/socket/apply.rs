@@ -114,6 +114,7 @@ impl<F: Family> Rib<F> {
             way: applied.way,
             up,
             changed,
+            alone: self.journal.newest_is_single(),
             hold: applied.hold,
             uses: self.clients.holds.uses(applied.table, &applied.prefix),
             generation: self.generation(),

@@ -142,6 +142,9 @@ pub struct Outcome<F: Family> {
     /// The prefix's selected route is another after the commit: the listeners
     /// are told.
     pub changed: bool,
+    /// Nothing else has changed with it: who knows of this knows all of the
+    /// generation.
+    pub alone: bool,
     /// Number of the hold.
     pub hold: Option<u64>,
     /// How many hold it.

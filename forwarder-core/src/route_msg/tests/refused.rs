@@ -97,17 +97,82 @@ fn a_refusal_repeats_the_request_in_the_senders_name() {
     assert_eq!(reply.flags, RTF_STATIC);
 }
 
-#[test]
-fn nothing_of_what_could_not_be_read_goes_back() {
+fn unreadable(kind: u8) -> Vec<u8> {
     let unreadable = Unreadable {
         errno: Errno::Einval,
         seq: 5,
-        kind: RTM_DESYNC,
+        kind,
     };
     let mut reply = Vec::new();
     refuse_unreadable(unreadable, 99, &mut reply);
-    assert_eq!(reply.len(), RT_MSGHDR);
-    assert_eq!(reply[offset::TYPE], RTM_REFUSED, "not a marker");
+    reply
+}
+
+/// Whatever the type: the reply is a refusal for its reader, and nothing that
+/// the daemon says of itself.
+#[test]
+fn nothing_of_what_could_not_be_read_goes_back() {
+    for kind in 0..=u8::MAX {
+        let reply = unreadable(kind);
+        let (message, length) = super::super::read(&reply).expect("a message");
+        assert_eq!(length, reply.len());
+        let (seq, errno) = match message {
+            Message::Route(reply) => {
+                assert_eq!(reply.pid, 99);
+                (reply.seq, reply.errno)
+            }
+            Message::GreetingReply(reply) if kind == RTM_GREETING => (reply.seq, reply.errno),
+            Message::DumpEnd(end) if kind == RTM_DUMP => (end.seq, end.errno),
+            Message::BatchReply(ack) if matches!(kind, RTM_BATCH_BEGIN | RTM_BATCH_COMMIT) => {
+                (ack.seq, ack.errno)
+            }
+            other => panic!("type {kind:#x}: {other:?}"),
+        };
+        assert_eq!((seq, errno), (5, Some(Errno::Einval)), "type {kind:#x}");
+    }
+}
+
+/// A client that forges the daemon's own messages does not read one as the
+/// reply.
+#[test]
+fn a_refusal_is_no_message_of_the_daemons_own() {
+    for kind in [RTM_NEWADDR, RTM_IFINFO, RTM_IFANNOUNCE, RTM_DESYNC, RTM_ACK] {
+        let packet = bytes(kind, RTA_DST, &[&v4(NET)]);
+        let mut reply = Vec::new();
+        refuse(&packet, 99, Errno::Eopnotsupp, &mut reply);
+        assert_eq!(reply[offset::TYPE], RTM_REFUSED);
+    }
+}
+
+/// What is told to others of a refused request is what was understood of it.
+#[test]
+fn a_refusal_for_others_has_no_byte_that_was_not_read() {
+    let mut packet = add();
+    packet.extend_from_slice(b"a secret of eight..");
+    let length = u16::try_from(packet.len()).expect("short");
+    integers::put_u16(&mut packet, offset::MSGLEN, length);
+    integers::put_u32(&mut packet, offset::FLAGS, RTF_DONE | RTF_STATIC);
+    let Ok(ClientMessage::Route(request)) = read(&packet) else {
+        panic!("a request");
+    };
+    let told = request.refusal(99, Errno::Eexist);
+    let mut copy = Vec::new();
+    told.encode(&mut copy);
+    assert_eq!(copy.len(), add().len());
+    assert_eq!(told.flags & RTF_DONE, 0);
+    assert_eq!((told.pid, told.seq), (99, 42));
+}
+
+/// Newer errnos than a client knows are failures to it nevertheless.
+#[test]
+fn an_unknown_errno_is_a_failure() {
+    let mut reply = Vec::new();
+    refuse(&add(), 99, Errno::Eexist, &mut reply);
+    integers::put_i32(&mut reply, offset::ERRNO, 4711);
+    let (Message::Route(reply), _) = super::super::read(&reply).expect("a reply") else {
+        panic!("not a route's");
+    };
+    assert_eq!(reply.errno, Some(Errno::Eio));
 }
 
 /// Any bytes: no panic, and every one of them is looked at once.

@@ -1,6 +1,6 @@
 //! Requests as a BSD program writes them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::super::bytes::{put_i32, put_u16, put_u32, put_u64};
 use super::super::number::*;
@@ -28,6 +28,14 @@ pub(super) fn v4(address: [u8; 4]) -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&[16, AF_INET]);
     bytes[4..8].copy_from_slice(&address);
+    bytes
+}
+
+fn v6(address: &str) -> [u8; 28] {
+    let address: Ipv6Addr = address.parse().expect("an address");
+    let mut bytes = [0; 28];
+    bytes[..2].copy_from_slice(&[28, AF_INET6]);
+    bytes[8..24].copy_from_slice(&address.octets());
     bytes
 }
 
@@ -98,13 +106,65 @@ fn route4_case_63_masks_cut_after_their_last_byte() {
 
 #[test]
 fn an_ipv6_mask_cut_after_its_last_byte() {
-    let mut address = [0; 28];
-    address[..2].copy_from_slice(&[28, AF_INET6]);
-    address[8..12].copy_from_slice(&[0x20, 1, 0xd, 0xb8]);
+    let address = v6("2001:db8::");
     let mask = [12, AF_INET6, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255];
     let packet = bytes(RTM_GET, RTA_DST | RTA_NETMASK, &[&address, &mask]);
     let request = request(&packet).expect("a request");
     assert_eq!(request.destination.to_string(), "2001:db8::/32");
+}
+
+#[test]
+fn a_mask_of_the_other_family_is_refused() {
+    let mut mask = [255; 28];
+    mask[..8].copy_from_slice(&[28, AF_INET6, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(masked(&mask), Err(Errno::Einval));
+    let packet = bytes(
+        RTM_GET,
+        RTA_DST | RTA_NETMASK,
+        &[&v6("2001:db8::"), &v4([255; 4])],
+    );
+    let unreadable = request(&packet).expect_err("a mask of IPv4");
+    assert_eq!(unreadable.errno, Errno::Einval);
+}
+
+#[test]
+fn a_priority_is_one_to_255() {
+    for (metric, priority, refused) in [
+        (1, Some(1), None),
+        (255, Some(255), None),
+        (0, Some(0), Some(Errno::Einval)),
+        (256, None, Some(Errno::Einval)),
+    ] {
+        let mut packet = bytes(RTM_GET, RTA_DST, &[&v4(NET)]);
+        put_u64(&mut packet, offset::METRIC, metric);
+        assert_eq!(request(&packet).expect("a request").priority(), None);
+        put_u64(&mut packet, offset::INITS, RTV_METRIC);
+        let request = request(&packet).expect("a request");
+        assert_eq!((request.priority(), request.refused), (priority, refused));
+    }
+}
+
+/// A link-local gateway is on an interface: the one of the message, or of its
+/// scope.
+#[test]
+fn a_link_local_gateway_has_a_scope() {
+    let mut gateway = v6("fe80::1");
+    gateway[24..].copy_from_slice(&7_u32.to_ne_bytes());
+    let mut packet = bytes(
+        RTM_ADD,
+        RTA_DST | RTA_GATEWAY,
+        &[&v6("2001:db8::"), &gateway],
+    );
+    assert_eq!(request(&packet).expect("a request").index, 7);
+    put_u16(&mut packet, offset::INDEX, 3);
+    assert_eq!(request(&packet).expect("a request").index, 3);
+    gateway[8] = 0x20;
+    let packet = bytes(
+        RTM_ADD,
+        RTA_DST | RTA_GATEWAY,
+        &[&v6("2001:db8::"), &gateway],
+    );
+    assert_eq!(request(&packet).expect("a request").index, 0, "no scope");
 }
 
 #[test]

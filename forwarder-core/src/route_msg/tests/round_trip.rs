@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn of_greetings(
         seq in any::<i32>(),
-        flags in any::<u32>(),
+        flags in 0..=extension::GREETING_FLAGS,
         stale_time in any::<u32>(),
         types in any::<u64>(),
         name in "[a-z]{0,32}",
@@ -291,6 +291,22 @@ fn of_our_own() {
     assert_eq!(request::read(&begin), Ok(ClientMessage::BatchBegin(7)));
     let commit = bytes(&|out| extension::batch_commit(8, out));
     assert_eq!(request::read(&commit), Ok(ClientMessage::BatchCommit(8)));
+}
+
+/// The scope of a link-local gateway is the interface of its route.
+#[test]
+fn a_link_local_gateway_is_written_with_its_interface() {
+    let message = RouteMessage {
+        index: 7,
+        destination: Some("2001:db8::/32".parse().expect("a prefix")),
+        gateway: Some(Gateway::Ip("fe80::1".parse().expect("an address"))),
+        ..RouteMessage::new(RTM_ADD)
+    };
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    let scope = RT_MSGHDR + 32 + 24;
+    assert_eq!(bytes[scope..scope + 4], 7_u32.to_ne_bytes());
+    assert_eq!(one(&bytes), Message::Route(message));
 }
 
 /// Sizes that a compiled `struct rt_msghdr` has.

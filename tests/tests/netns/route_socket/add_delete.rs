@@ -64,8 +64,7 @@ fn now() -> anyhow::Result<u64> {
 #[test]
 fn route4_case_18_a_route_that_has_expired_goes_at_once() {
     case("18", |_, client| {
-        let request =
-            Request::add(SUBNET, GATEWAY)?.metric(RMX_EXPIRE, RTV_EXPIRE, now()? - 1);
+        let request = Request::add(SUBNET, GATEWAY)?.metric(RMX_EXPIRE, RTV_EXPIRE, now()? - 1);
         let reply = client.done(request)?;
         ensure!(reply.inits() & RTV_EXPIRE != 0, "{reply:?}");
         let gone = client.wait("its deletion", |message| message.kind() == RTM_DELETE)?;
@@ -218,8 +217,7 @@ fn route4_a_route_to_an_own_address_as_gateway_leaves_by_its_interface() {
 #[test]
 fn route4_a_mask_with_holes_is_einval() {
     case("holes", |_, client| {
-        let request = Request::add(SUBNET, GATEWAY)?
-            .raw(RTA_NETMASK, &ip("255.0.255.0".parse()?));
+        let request = Request::add(SUBNET, GATEWAY)?.raw(RTA_NETMASK, &ip("255.0.255.0".parse()?));
         client.refused(request, EINVAL).map(drop)
     });
 }

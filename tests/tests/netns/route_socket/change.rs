@@ -1,8 +1,8 @@
 //! `RTM_CHANGE` and `RTM_LOCK`.
 
 use anyhow::ensure;
-use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::Request;
+use forwarder_tests::bsd::number::*;
 
 use super::{EBUSY, ENETUNREACH, ESRCH, GATEWAY, OTHER_GATEWAY, SUBNET, case};
 
@@ -15,10 +15,7 @@ fn route4_case_09_change_of_the_gateway() {
         let change = Request::change(NET)?
             .gateway(OTHER_GATEWAY)?
             .flags(RTF_GATEWAY | RTF_STATIC);
-        for reply in [
-            client.done(change)?,
-            client.done(Request::get(NET)?)?,
-        ] {
+        for reply in [client.done(change)?, client.done(Request::get(NET)?)?] {
             ensure!(reply.index() == bed.eth1, "{reply:?}");
             ensure!(
                 reply.flags() == RTF_UP | RTF_DONE | RTF_GATEWAY | RTF_STATIC,
@@ -38,10 +35,7 @@ fn route4_case_10_change_of_the_mtu_leaves_the_gateway() {
     case("10", |_, client| {
         client.done(Request::add(NET, GATEWAY)?)?;
         let change = Request::change(NET)?.metric(RMX_MTU, RTV_MTU, 1442);
-        for reply in [
-            client.done(change)?,
-            client.done(Request::get(NET)?)?,
-        ] {
+        for reply in [client.done(change)?, client.done(Request::get(NET)?)?] {
             ensure!(reply.metric(RMX_MTU) == 1442, "{reply:?}");
             ensure!(reply.gateway().as_deref() == Some(GATEWAY), "{reply:?}");
         }
@@ -138,8 +132,7 @@ fn route4_case_41_a_metric_is_locked_with_its_value() {
 fn route4_case_42_own_addresses_are_not_the_clients() {
     case("42", |_, client| {
         client.refused(Request::delete("192.0.2.1/32")?, EBUSY)?;
-        let change =
-            Request::change("192.0.2.1/32")?.metric(RMX_EXPIRE, RTV_EXPIRE, 4_000_000_000);
+        let change = Request::change("192.0.2.1/32")?.metric(RMX_EXPIRE, RTV_EXPIRE, 4_000_000_000);
         client.refused(change, EBUSY).map(drop)
     });
 }
@@ -150,7 +143,8 @@ fn route4_case_44_reject_becomes_blackhole_by_a_change() {
         let reject = RTF_REJECT | RTF_STATIC;
         let reply = client.done(Request::add("203.0.113.5/32", "127.0.0.1")?.flags(reject))?;
         ensure!(reply.flags() & RTF_REJECT != 0, "{reply:?}");
-        bed.router.wait_verdict("203.0.113.5", "up", "unreachable")?;
+        bed.router
+            .wait_verdict("203.0.113.5", "up", "unreachable")?;
         let change = Request::change("203.0.113.5/32")?.flags(RTF_BLACKHOLE | RTF_STATIC);
         let reply = client.done(change)?;
         ensure!(
@@ -166,7 +160,8 @@ fn route4_case_45_the_default_route_is_rejected_and_not_any_more() {
     case("45", |bed, client| {
         client.done(Request::add("0.0.0.0/0", GATEWAY)?)?;
         client.done(Request::change("0.0.0.0/0")?.flags(RTF_REJECT | RTF_STATIC))?;
-        bed.router.wait_verdict("203.0.113.5", "up", "unreachable")?;
+        bed.router
+            .wait_verdict("203.0.113.5", "up", "unreachable")?;
         let change = Request::change("0.0.0.0/0")?
             .gateway(GATEWAY)?
             .flags(RTF_GATEWAY | RTF_STATIC);
@@ -208,8 +203,13 @@ fn route4_case_79_lock_and_unlock() {
             .locks(RTV_MTU);
         let reply = client.done(lock)?;
         ensure!(reply.metric(RMX_LOCKS) == RTV_MTU, "{reply:?}");
-        ensure!(reply.metric(RMX_MTU) == 0, "only the lock changes: {reply:?}");
-        let change = Request::change(NET)?.metric(RMX_MTU, RTV_MTU, 1300).locks(0);
+        ensure!(
+            reply.metric(RMX_MTU) == 0,
+            "only the lock changes: {reply:?}"
+        );
+        let change = Request::change(NET)?
+            .metric(RMX_MTU, RTV_MTU, 1300)
+            .locks(0);
         let reply = client.done(change)?;
         ensure!(reply.metric(RMX_LOCKS) == 0, "{reply:?}");
         ensure!(reply.metric(RMX_MTU) == 1300, "{reply:?}");

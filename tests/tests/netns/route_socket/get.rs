@@ -1,8 +1,8 @@
 //! `RTM_GET`.
 
 use anyhow::{Context as _, ensure};
-use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::Request;
+use forwarder_tests::bsd::number::*;
 
 use super::{CONNECTED, EINVAL, ESRCH, GATEWAY, SUBNET, case};
 

@@ -1,8 +1,8 @@
 //! The same in IPv6.
 
 use anyhow::{Context as _, ensure};
-use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::Request;
+use forwarder_tests::bsd::number::*;
 
 use super::{ESRCH, case};
 
@@ -20,7 +20,10 @@ fn route4_case_12_add_through_a_gateway() {
             "{reply:?}"
         );
         ensure!(reply.bytes().len() == 248, "{reply:?}");
-        ensure!(reply.prefix().as_deref() == Some("2001:db8:0:0:8000::/65"), "{reply:?}");
+        ensure!(
+            reply.prefix().as_deref() == Some("2001:db8:0:0:8000::/65"),
+            "{reply:?}"
+        );
         ensure!(reply.gateway().as_deref() == Some(GATEWAY), "{reply:?}");
         ensure!(reply.index() == bed.eth0, "{reply:?}");
         Ok(())
@@ -51,7 +54,10 @@ fn route4_case_14_change_of_the_gateway() {
             .flags(RTF_GATEWAY | RTF_STATIC);
         let reply = client.done(change)?;
         ensure!(reply.index() == bed.eth1, "{reply:?}");
-        ensure!(reply.gateway().as_deref() == Some(OTHER_GATEWAY), "{reply:?}");
+        ensure!(
+            reply.gateway().as_deref() == Some(OTHER_GATEWAY),
+            "{reply:?}"
+        );
         Ok(())
     });
 }
@@ -95,7 +101,8 @@ fn route4_case_19_a_route_that_has_expired_goes_at_once() {
 fn route4_case_20_an_address_is_a_host_route_of_lo() {
     case("20", |bed, client| {
         client.drain()?;
-        bed.r1.run("ip -6 addr add 2001:db8:2::1/64 dev eth0 nodad")?;
+        bed.r1
+            .run("ip -6 addr add 2001:db8:2::1/64 dev eth0 nodad")?;
         let host = client.wait("the host route", |message| {
             message.kind() == RTM_ADD && message.prefix().as_deref() == Some("2001:db8:2::1")
         })?;
@@ -116,7 +123,8 @@ fn route4_case_20_an_address_is_a_host_route_of_lo() {
 fn route4_case_21_22_the_address_is_told_before_its_routes() {
     case("21-22", |bed, client| {
         client.drain()?;
-        bed.r1.run("ip -6 addr add 2001:db8:2::1/64 dev eth0 nodad")?;
+        bed.r1
+            .run("ip -6 addr add 2001:db8:2::1/64 dev eth0 nodad")?;
         let mut order = Vec::new();
         while order.len() < 3 {
             let message = client.wait("an event of the address", |message| {
@@ -139,7 +147,8 @@ fn route4_case_21_22_the_address_is_told_before_its_routes() {
 #[test]
 fn route4_case_24_25_the_routes_go_before_the_address() {
     case("24-25", |bed, client| {
-        bed.r1.run("ip -6 addr add 2001:db8:2::1/64 dev eth0 nodad")?;
+        bed.r1
+            .run("ip -6 addr add 2001:db8:2::1/64 dev eth0 nodad")?;
         client.wait("the prefix route", |message| {
             message.kind() == RTM_ADD && message.prefix().as_deref() == Some("2001:db8:2::/64")
         })?;

@@ -47,9 +47,7 @@ fn route4_case_69_interfaces_are_told_of_as_they_come_change_and_go() {
     case("69", |bed, client| {
         client.drain()?;
         bed.r1.run("ip link add br7 type bridge")?;
-        let arrival = client.wait("the arrival", |message| {
-            message.kind() == RTM_IFANNOUNCE
-        })?;
+        let arrival = client.wait("the arrival", |message| message.kind() == RTM_IFANNOUNCE)?;
         ensure!(arrival.bytes().len() == 24, "{arrival:?}");
         ensure!(arrival.bytes()[6..9] == *b"br7", "{arrival:?}");
         ensure!(arrival.bytes()[22..24] == [0, 0], "{arrival:?}");
@@ -66,9 +64,7 @@ fn route4_case_69_interfaces_are_told_of_as_they_come_change_and_go() {
             ensure!(told.bytes()[22] == what, "{told:?}");
         }
         bed.r1.run("ip link del br8")?;
-        let gone = client.wait("the departure", |message| {
-            message.kind() == RTM_IFANNOUNCE
-        })?;
+        let gone = client.wait("the departure", |message| message.kind() == RTM_IFANNOUNCE)?;
         ensure!(gone.bytes()[22] == 1, "{gone:?}");
         Ok(())
     });

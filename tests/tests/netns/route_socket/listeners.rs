@@ -148,7 +148,12 @@ fn route4_case_73_a_stalled_listener_holds_nobody_up_and_is_told_once() {
         let stalled = bed.client()?;
         client.drain()?;
         for number in 0..ROUTES {
-            let prefix = format!("10.{}.{}.{}/32", number >> 16, number >> 8 & 255, number & 255);
+            let prefix = format!(
+                "10.{}.{}.{}/32",
+                number >> 16,
+                number >> 8 & 255,
+                number & 255
+            );
             client.done(Request::add(&prefix, GATEWAY)?)?;
         }
         let mut additions = 0;

@@ -9,7 +9,6 @@
 
 mod add_delete;
 mod change;
-mod dumps;
 mod get;
 mod ipv6;
 mod killed;
@@ -18,7 +17,6 @@ mod listeners;
 mod mirror;
 mod multipath;
 mod neighbours;
-mod privilege;
 mod validation;
 
 use std::path::PathBuf;

@@ -5,9 +5,7 @@ use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::{Message, Request, ip};
 use forwarder_tests::numbers::Numbers;
 
-use super::{
-    EAFNOSUPPORT, EINVAL, EOPNOTSUPP, EPROTONOSUPPORT, ESRCH, GATEWAY, SUBNET, case,
-};
+use super::{EAFNOSUPPORT, EINVAL, EOPNOTSUPP, EPROTONOSUPPORT, ESRCH, GATEWAY, SUBNET, case};
 
 #[test]
 fn route4_case_01_the_socket_opens_and_closes() {
@@ -15,7 +13,9 @@ fn route4_case_01_the_socket_opens_and_closes() {
         for _ in 0..100 {
             drop(bed.client()?);
         }
-        bed.client()?.done(Request::get(super::CONNECTED)?).map(drop)
+        bed.client()?
+            .done(Request::get(super::CONNECTED)?)
+            .map(drop)
     });
 }
 
@@ -107,7 +107,10 @@ fn route4_case_63_compressed_masks() {
             Ok(Request::add("10.1.2.0/24", GATEWAY)?.raw(RTA_NETMASK, mask))
         };
         let reply = client.done(with(&[7, 0, 0, 0, 255, 255, 255])?)?;
-        ensure!(reply.prefix().as_deref() == Some("10.1.2.0/24"), "{reply:?}");
+        ensure!(
+            reply.prefix().as_deref() == Some("10.1.2.0/24"),
+            "{reply:?}"
+        );
         client.refused(with(&[3, 0, 0])?, EINVAL)?;
         // Length 0 of a mask: the wildcard. What follows it is not parsed, so
         // that the gateway must be before.
@@ -152,7 +155,7 @@ fn route4_case_84_garbage_reaches_nobody() {
                     packet[2] = VERSION;
                 }
             } else {
-                let at = numbers.below(packet.len() as u64) as usize;
+                let at = numbers.below(u32::try_from(packet.len())?) as usize;
                 packet[at] = numbers.below(256) as u8;
                 if round % 8 == 1 {
                     packet.truncate(at.max(1));

@@ -1,1 +1,0 @@
-//! Dumps take the place of `getkerninfo(2)`.
