@@ -15,6 +15,7 @@ mod links;
 mod listeners;
 mod multipath;
 mod neighbours;
+mod privilege;
 mod validation;
 
 use std::path::PathBuf;
