@@ -36,6 +36,7 @@ pub mod router;
 pub mod samples;
 pub mod setup;
 mod sink;
+pub mod socket;
 pub mod table;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@ use super::random::Random;
 use super::router::{Ours, PROGRAM, Router, hop_mac, lookup_for};
 use super::samples::quantile;
 use super::setup::{Input, Setup};
+use super::socket::{self, SocketReport};
 use super::table::Table;
 use super::traffic::{Destinations, Traffic};
 use super::{Flow, FrameAddress, memory};
@@ -44,6 +45,8 @@ pub struct Options {
     pub changes: usize,
     /// Changes a second, timed ones and others.
     pub rate: u32,
+    /// Likewise for the routing socket; `None` = it is not measured.
+    pub socket: Option<socket::Options>,
 }
 
 /// The whole measurement.
@@ -59,6 +62,8 @@ pub struct ProgramReport {
     pub change: Change,
     /// What it all takes.
     pub memory: Memory,
+    /// The routing socket of a daemon; `None` = it was not wanted.
+    pub socket: Option<SocketReport>,
 }
 
 /// A full table into empty maps.
@@ -114,7 +119,7 @@ pub struct Memory {
 }
 
 impl Spread {
-    fn of(samples: Vec<f64>) -> Spread {
+    pub(super) fn of(samples: Vec<f64>) -> Spread {
         let mut sorted = samples.clone();
         sorted.sort_by(f64::total_cmp);
         Spread {
@@ -164,12 +169,18 @@ pub fn run<F: BenchFamily>(
         change.checked = bench.check(&table, input.destinations)?;
         Ok((load, change, memory))
     })?;
+    drop((bench, router));
+    let measure = |wanted: &socket::Options| {
+        socket::run::<F>(wanted, &table, input.hops, options.engine, progress)
+    };
+    let socket = options.socket.as_ref().map(measure).transpose()?;
     Ok(ProgramReport {
         setup: input.describe(&table),
         engine: options.engine.name(),
         load,
         change,
         memory,
+        socket,
     })
 }
 

@@ -157,6 +157,13 @@ pub struct BenchProgramCommand {
     /// Changes a second, these and as many others.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: u32,
+    /// How often single requests of the routing socket are measured, in turns
+    /// with netlink; 0 = the routing socket is left out.
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub samples: u16,
+    /// Changes beside a listener that does not read, and without one.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub stalled_changes: u32,
 }
 
 fn engine(text: &str) -> Result<Engine, String> {

@@ -201,6 +201,18 @@ fn result((errno, words): (i32, Option<String>)) -> Result<(), Refusal> {
     }
 }
 
+/// An operation as a netlink message; with `ack` the kernel answers in any case.
+pub(crate) fn encode_export<F: NetlinkFamily>(
+    op: &ExportOp<F>,
+    identity: Identity,
+    sequence: u32,
+    ack: bool,
+    out: &mut Vec<u8>,
+) {
+    let flags = if ack { libc::NLM_F_ACK } else { 0 };
+    request(op, identity).append(sequence, flags, out);
+}
+
 fn request<F: NetlinkFamily>(op: &ExportOp<F>, identity: Identity) -> Request {
     match op {
         ExportOp::Add(route) => {

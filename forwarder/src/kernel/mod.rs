@@ -33,6 +33,7 @@ mod testing;
 mod wire;
 
 pub use constraints::{ConstraintWatcher, RECHECK as CONSTRAINT_RECHECK, read as read_constraints};
+pub(crate) use export::encode_export;
 pub use export::{Identity, KernelWriter};
 pub use family::NetlinkFamily;
 pub use lock::{ExporterLock, LockError};

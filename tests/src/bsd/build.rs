@@ -208,3 +208,27 @@ pub fn link(ifindex: u16, name: &str, lladdr: &[u8]) -> Vec<u8> {
     bytes.resize(54, 0);
     bytes
 }
+
+/// Our own greeting: every family, every type, no name.
+pub fn greeting(mode: u8, flags: u32) -> Vec<u8> {
+    let mut bytes = extension(RTM_GREETING, 40);
+    bytes[4..8].copy_from_slice(&1_u32.to_ne_bytes());
+    bytes[12..16].copy_from_slice(&flags.to_ne_bytes());
+    bytes[17] = mode;
+    bytes
+}
+
+/// Asks for the table, and for what follows it.
+pub fn resync(seq: i32) -> Vec<u8> {
+    let mut bytes = extension(RTM_DUMP, 24);
+    bytes[8..12].copy_from_slice(&seq.to_ne_bytes());
+    bytes[12..16].copy_from_slice(&1_u32.to_ne_bytes());
+    bytes
+}
+
+fn extension(kind: u8, length: u8) -> Vec<u8> {
+    let mut bytes = vec![0; usize::from(length)];
+    bytes[..2].copy_from_slice(&u16::from(length).to_ne_bytes());
+    (bytes[2], bytes[3]) = (VERSION, kind);
+    bytes
+}

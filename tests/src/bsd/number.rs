@@ -20,6 +20,13 @@ pub const RTM_DELADDR: u8 = 0xd;
 pub const RTM_IFINFO: u8 = 0xe;
 pub const RTM_IFANNOUNCE: u8 = 0x11;
 
+/// Our own, from 0x40 on.
+pub const RTM_GREETING: u8 = 0x40;
+pub const RTM_GREETING_REPLY: u8 = 0x41;
+pub const RTM_DESYNC: u8 = 0x42;
+pub const RTM_DUMP: u8 = 0x43;
+pub const RTM_DUMP_END: u8 = 0x44;
+
 pub const RTF_UP: u32 = 1;
 pub const RTF_GATEWAY: u32 = 2;
 pub const RTF_HOST: u32 = 4;

@@ -76,13 +76,37 @@ fn every_engine_finds_every_key() -> anyhow::Result<()> {
 fn every_change_takes_effect_and_the_table_is_right_afterwards() -> anyhow::Result<()> {
     for engine in ["multibit", "lpm-trie"] {
         let arguments = format!(
-            "program --routes 500 --destinations 4096 --changes 300 --rate 5000 --engine {engine}"
+            "program --routes 500 --destinations 4096 --changes 300 --rate 5000 --samples 0 --engine {engine}"
         );
         let report = bench(&arguments)?;
         assert_eq!(report["load"]["checked"], 4096, "{report}");
         assert_eq!(report["change"]["checked"], 4096, "{report}");
         let samples = &report["change"]["convergence"]["samples"];
         assert_eq!(samples.as_array().map(Vec::len), Some(300));
+    }
+    Ok(())
+}
+
+/// What it measures it also checks: no request refused, one marker, and a
+/// mirror that is the table.
+#[test]
+fn the_routing_socket_is_measured_and_right() -> anyhow::Result<()> {
+    for family in ["", "--ipv6"] {
+        let report = bench(&format!(
+            "program --routes 2000 --destinations 64 --changes 100 --rate 1000 --samples 2 \
+             --stalled-changes 100000 {family}"
+        ))?;
+        let socket = &report["socket"];
+        assert!(socket["requests"]["by_bare"]["median"].as_f64() > Some(0.0));
+        assert!(socket["bulk"]["routes"].as_u64() > Some(1900), "{socket}");
+        assert!(
+            socket["snapshot"]["routes"].as_u64() >= socket["bulk"]["routes"].as_u64(),
+            "{socket}"
+        );
+        assert_eq!(socket["stalled"]["markers"], 1, "{socket}");
+        assert!(socket["stalled"]["mirrored"].as_u64() >= socket["bulk"]["routes"].as_u64());
+        let samples = &socket["visible"]["microseconds"]["samples"];
+        assert_eq!(samples.as_array().map(Vec::len), Some(100));
     }
     Ok(())
 }

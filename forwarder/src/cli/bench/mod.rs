@@ -16,7 +16,7 @@ use super::output;
 use crate::bench::forward::{self as measure, Options};
 use crate::bench::progress::Progress;
 use crate::bench::setup::{Input, Setup};
-use crate::bench::{fib as measure_fib, program as measure_program};
+use crate::bench::{fib as measure_fib, program as measure_program, socket as measure_socket};
 
 pub(super) async fn run(command: BenchCommand, json: bool) -> anyhow::Result<()> {
     ensure!(
@@ -91,6 +91,12 @@ fn run_program(command: BenchProgramCommand, json: bool) -> anyhow::Result<()> {
         engine: command.engine,
         changes: command.changes as usize,
         rate: command.rate,
+        socket: (command.samples > 0).then_some(measure_socket::Options {
+            samples: usize::from(command.samples),
+            changes: command.changes as usize,
+            rate: command.rate,
+            stalled_changes: command.stalled_changes as usize,
+        }),
     };
     let progress = Progress::new();
     let report = if ipv6 {
