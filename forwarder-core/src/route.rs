@@ -157,7 +157,8 @@ pub struct Distance(pub u8);
 pub struct Candidate<F: Family> {
     /// What to do.
     pub kind: RouteType,
-    /// Ways out, for [`RouteType::Unicast`]; empty otherwise.
+    /// Ways out, for [`RouteType::Unicast`]; of a [`RouteType::Local`] route the
+    /// interface that has the address; empty otherwise.
     pub nexthops: Vec<Nexthop<F>>,
     /// Who offers it.
     pub source: Source,

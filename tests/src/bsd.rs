@@ -9,6 +9,7 @@ mod message;
 pub mod number;
 
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,16 @@ pub struct Client {
     socket: Socket,
     /// `rtm_seq` of the last request.
     seq: i32,
+}
+
+impl From<OwnedFd> for Client {
+    /// A connection that somebody else has made.
+    fn from(descriptor: OwnedFd) -> Client {
+        Client {
+            socket: descriptor.into(),
+            seq: 0,
+        }
+    }
 }
 
 impl Client {

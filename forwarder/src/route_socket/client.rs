@@ -160,9 +160,7 @@ impl Client {
     /// Tells what there is to tell, while the client takes it.
     async fn fill(&mut self) -> anyhow::Result<()> {
         loop {
-            self.out.flush(&self.connection);
-            if !self.out.is_empty() {
-                self.stalled = true;
+            if !self.flush() {
                 return Ok(());
             }
             if let Some(mut dumping) = self.dumping.take() {
@@ -172,10 +170,17 @@ impl Client {
                 continue;
             }
             if !self.listens() || !self.tell().await? {
-                self.out.flush(&self.connection);
+                self.flush();
                 return Ok(());
             }
         }
+    }
+
+    /// Sends what there is room for; whether that is all.
+    fn flush(&mut self) -> bool {
+        self.out.flush(&self.connection);
+        self.stalled |= !self.out.is_empty();
+        self.out.is_empty()
     }
 
     /// Tells what has changed since; true when there is more.

@@ -147,6 +147,10 @@ fn ways<F: Family>(stored: &Stored<F>, objects: &Objects) -> (RouteType, Vec<Nex
                 kernel_only
             }
         }
+        // Whose address it is.
+        (RouteType::Local, KernelNexthops::Inline(_)) => {
+            (RouteType::Local, stored.live_hops().copied().collect())
+        }
         (kind, _) => (kind, Vec::new()),
     }
 }

@@ -17,6 +17,7 @@ mod listeners;
 mod mirror;
 mod multipath;
 mod neighbours;
+mod privilege;
 mod validation;
 
 use std::path::PathBuf;

@@ -447,8 +447,10 @@ impl Kernel {
         let (kind, nexthops) = match &held.told().nexthops {
             _ if tos != 0 => (RouteType::KernelOnly, Vec::new()),
             KernelNexthops::Object(id) => self.lead_by(*id),
-            KernelNexthops::Inline(hops) if held.route.kind == RouteType::Unicast => {
-                (RouteType::Unicast, hops.clone())
+            KernelNexthops::Inline(hops)
+                if matches!(held.route.kind, RouteType::Unicast | RouteType::Local) =>
+            {
+                (held.route.kind, hops.clone())
             }
             KernelNexthops::Inline(_) => (held.route.kind, Vec::new()),
         };
