@@ -56,8 +56,10 @@ fn settings<F: Family>(
 ) -> Result<Settings<F>, Errno> {
     let ifp = match &message.ifp {
         Some(link) => Some(interface(link, interfaces)?),
-        // Such a gateway is on the interface of its scope.
-        None if is_link_local(message) && message.index != 0 => Some(Ifindex(message.index.into())),
+        // Such a gateway is on the interface of its scope, and on none without.
+        None if is_link_local(message) => {
+            Some(interface(&LinkAddr::interface(message.index), interfaces)?)
+        }
         None => None,
     };
     let ifa = match message.ifa {
