@@ -26,6 +26,7 @@ use forwarder_core::route_msg::{
 };
 use tokio::sync::watch;
 
+use super::batch::Pending;
 use super::dump::{self, Dumping};
 use super::outbox::Outbox;
 use super::side::{Side, Told};
@@ -37,8 +38,6 @@ use crate::rib_task::Pulled;
 /// Requests that a client may have unanswered: their acknowledgements fit in the
 /// channel's buffer.
 const WINDOW: u32 = 1024;
-/// Requests of a batch.
-const BATCH: usize = 65_536;
 /// Acknowledgements that wait for a client which does not read them; then it is
 /// hung up on, since it could not be told any more what has become of what.
 const ACKS: usize = 16 << 20;
@@ -62,7 +61,7 @@ pub(super) struct Client {
     out: Outbox,
     acks: Option<(OwnedFd, Outbox)>,
     /// Requests of a batch that is not complete.
-    batch: Option<Vec<RouteRequest>>,
+    batch: Option<Pending>,
     dumping: Option<Dumping>,
     /// It did not read as fast as it was told.
     stalled: bool,
@@ -286,9 +285,7 @@ impl Client {
                 }
                 Err(unreadable) => {
                     self.ask(&mut packet, std::mem::take(&mut asked)).await?;
-                    let pid = sender.pid;
-                    self.answer(|out| request::refuse_unreadable(unreadable, pid, out));
-                    self.ack(&mut packet, unreadable.seq, Err(unreadable.errno));
+                    self.unreadable(&mut packet, unreadable);
                 }
             }
         }
@@ -304,6 +301,16 @@ impl Client {
         Ok(())
     }
 
+    /// Refuses what could not be read, and with it the batch that it is in.
+    fn unreadable(&mut self, packet: &mut Packet, what: Unreadable) {
+        if let Some(batch) = &mut self.batch {
+            return batch.refuse(what.errno);
+        }
+        let pid = packet.sender.pid;
+        self.answer(|out| request::refuse_unreadable(what, pid, out));
+        self.ack(packet, what.seq, Err(what.errno));
+    }
+
     /// A greeting, a dump, a batch.
     async fn own_message(
         &mut self,
@@ -315,10 +322,10 @@ impl Client {
             ClientMessage::Greeting(greeting) => self.greet(packet, greeting).await,
             ClientMessage::Dump(dump) => self.dump(dump).await?,
             ClientMessage::BatchBegin(seq) => {
-                let nested = self.batch.replace(Vec::new()).is_some();
-                if nested {
-                    self.batch = None;
+                if self.batch.take().is_some() {
                     self.commit_refused(packet, seq, 0, Errno::Einval);
+                } else {
+                    self.batch = Some(Pending::default());
                 }
             }
             ClientMessage::BatchCommit(seq) => self.commit(packet, seq).await?,
@@ -419,9 +426,10 @@ impl Client {
             return Ok(());
         }
         if let Some(batch) = &mut self.batch {
-            batch.extend(asked.into_iter().map(|(request, _)| request));
-            // One more than fits is enough to refuse it, and no more are kept.
-            batch.truncate(BATCH + 1);
+            let may_change = self.place.may_change(packet.sender);
+            for (request, _) in asked {
+                batch.push(request, may_change);
+            }
             return Ok(());
         }
         if asked[0].0.address.is_ipv4() {
@@ -589,10 +597,13 @@ impl Client {
             self.commit_refused(packet, seq, 0, Errno::Einval);
             return Ok(());
         };
-        if batch.len() > BATCH {
-            self.commit_refused(packet, seq, BATCH, Errno::Emsgsize);
-            return Ok(());
-        }
+        let batch = match batch.complete() {
+            Ok(batch) => batch,
+            Err(Refused { index, errno }) => {
+                self.commit_refused(packet, seq, index, errno);
+                return Ok(());
+            }
+        };
         match batch.first() {
             None => {
                 let generation = self.ipv4.cursor;

@@ -9,6 +9,7 @@
 //! `docs/route-socket.md` is the protocol, `forwarder_core::route_msg` its
 //! messages, `forwarder_core::rib::socket` what requests do.
 
+mod batch;
 mod client;
 mod dump;
 mod outbox;

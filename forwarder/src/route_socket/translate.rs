@@ -56,6 +56,10 @@ fn settings<F: Family>(
 ) -> Result<Settings<F>, Errno> {
     let ifp = match &message.ifp {
         Some(link) => Some(interface(link, interfaces)?),
+        // Such a gateway is on the interface of its scope, and on none without.
+        None if is_link_local(message) => {
+            Some(interface(&LinkAddr::interface(message.index), interfaces)?)
+        }
         None => None,
     };
     let ifa = match message.ifa {
@@ -78,6 +82,10 @@ fn settings<F: Family>(
         ifa,
         genmask: message.genmask,
     })
+}
+
+fn is_link_local(message: &RouteRequest) -> bool {
+    matches!(&message.gateway, Some(Gateway::Ip(IpAddr::V6(gateway))) if gateway.is_unicast_link_local())
 }
 
 fn way<F: Family>(
