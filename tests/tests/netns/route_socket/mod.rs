@@ -10,6 +10,7 @@
 mod add_delete;
 mod change;
 mod get;
+mod greeted;
 mod ipv6;
 mod killed;
 mod links;
