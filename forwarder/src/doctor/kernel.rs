@@ -22,7 +22,8 @@ const SINCE: [((u32, u32), &str, &str); 3] = [
         (6, 3),
         "xdp-features",
         "The kernel does not tell what drivers can do with XDP (before Linux 6.3): a port that \
-         takes no redirected frames is known only by its losses.",
+         takes no redirected frames is known only by its losses, and a veth gets none, unless \
+         `attach = \"native\"`.",
     ),
 ];
 
