@@ -45,10 +45,17 @@ fn a_veth_gets_no_redirects_where_its_peer_would_lose_them() {
     });
 }
 
-/// The generic hook leaves by the ordinary queue, on every kernel.
+/// The generic hook leaves by the ordinary queue. Before 5.15 it takes no program
+/// with our DEVMAPs: their entries could name programs (`generic_xdp_install`).
 #[test]
 fn veths_forward_to_one_another_in_the_generic_hook() {
-    in_guest("veth-generic", |lab| {
+    const NAME: &str = "veth-generic";
+    let (release, version) = running_kernel();
+    if version.is_some_and(|version| version < (5, 15)) {
+        let why = format!("Linux {release} refuses the program in the generic hook (5.15)");
+        return skip(NAME, &why);
+    }
+    in_guest(NAME, |lab| {
         let star = Star::new(lab)?;
         let router = lab.start_router(&star.r1, AUTO)?;
         star.warm_up(&router)?;
