@@ -344,7 +344,8 @@ impl Client {
         let mut channel = None;
         if refused.is_none() {
             // What was told to a client without a greeting ends here.
-            (self.ipv4.skip(), self.ipv6.skip());
+            self.ipv4.skip();
+            self.ipv6.skip();
             if greeting.flags & extension::ACK_CHANNEL != 0 {
                 channel = socket::ack_channel().ok();
             }
