@@ -15,6 +15,7 @@ pub mod paths;
 pub mod redistribute;
 pub mod rib_task;
 pub mod rip_io;
+pub mod route_client;
 pub mod route_socket;
 pub mod route_store;
 pub mod run_dir;

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::bytes::{i32_at, put_i32, put_u16, put_u32, u16_at, u32_at, u64_at};
+use super::bytes::{i32_at, put_i32, put_u16, put_u32, put_u64, u16_at, u32_at, u64_at};
 use super::extension::{self, Ack, Dump, DumpEnd, Generations, Greeting, GreetingReply};
 use super::message::RouteMessage;
 use super::number::*;
-use super::sockaddr::{Addresses, Gateway, LinkAddr, Raw, ip, scope};
+use super::sockaddr::{self, Addresses, Gateway, LinkAddr, Raw, ip, scope};
 use super::{Errno, Metrics};
 
 /// A message of a client.
@@ -137,6 +137,102 @@ impl RouteRequest {
             return None;
         }
         u8::try_from(self.metrics.metric).ok()
+    }
+
+    /// A request of a type about a prefix, which is meant exactly; the rest as
+    /// its fields say.
+    pub fn new(kind: RequestKind, destination: IpNet) -> RouteRequest {
+        RouteRequest {
+            kind,
+            seq: 0,
+            index: 0,
+            flags: 0,
+            fmask: 0,
+            inits: 0,
+            metrics: Metrics::default(),
+            destination: destination.trunc(),
+            address: destination.addr(),
+            exact: true,
+            gateway: None,
+            genmask: None,
+            ifp: None,
+            ifa: None,
+            wants_ifp: false,
+            wants_ifa: false,
+            refused: None,
+        }
+    }
+
+    /// Appends its bytes, as a client sends them.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + RT_MSGHDR, 0);
+        let bits = self.put_addresses(out);
+        let length = out.len() - start;
+        let header = &mut out[start..start + RT_MSGHDR];
+        put_u16(
+            header,
+            offset::MSGLEN,
+            u16::try_from(length).unwrap_or(u16::MAX),
+        );
+        header[offset::VERSION] = RTM_VERSION;
+        header[offset::TYPE] = self.kind.number();
+        put_u16(header, offset::INDEX, self.index);
+        put_u32(header, offset::FLAGS, self.flags);
+        put_u32(header, offset::ADDRS, bits);
+        put_i32(header, offset::SEQ, self.seq);
+        put_u32(header, offset::FMASK, self.fmask);
+        put_u64(header, offset::INITS, self.inits);
+        self.metrics.write(header);
+    }
+
+    fn put_addresses(&self, out: &mut Vec<u8>) -> u32 {
+        let mut bits = RTA_DST;
+        sockaddr::put_ip(
+            out,
+            if self.exact {
+                self.destination.addr()
+            } else {
+                self.address
+            },
+        );
+        match &self.gateway {
+            None => {}
+            Some(Gateway::Ip(address)) => {
+                bits |= RTA_GATEWAY;
+                sockaddr::put_ip(out, *address);
+            }
+            Some(Gateway::Link(link)) => {
+                bits |= RTA_GATEWAY;
+                sockaddr::put_link(out, link);
+            }
+        }
+        if self.exact {
+            bits |= RTA_NETMASK;
+            sockaddr::put_mask(out, self.address, self.destination.prefix_len());
+        }
+        if let Some(genmask) = self.genmask {
+            bits |= RTA_GENMASK;
+            sockaddr::put_mask(out, self.address, genmask);
+        }
+        // What is only asked for is an empty place; it ends what is parsed, so
+        // that nothing that is given may follow it.
+        if let Some(link) = &self.ifp {
+            bits |= RTA_IFP;
+            sockaddr::put_link(out, link);
+        }
+        if let Some(address) = self.ifa {
+            bits |= RTA_IFA;
+            sockaddr::put_ip(out, address);
+        }
+        let asks = [(self.wants_ifp, RTA_IFP), (self.wants_ifa, RTA_IFA)];
+        for (asked, bit) in asks {
+            if asked && bits & bit == 0 {
+                bits |= bit;
+                out.extend_from_slice(&[0; 8]);
+            }
+        }
+        bits
     }
 
     /// What was understood of it, as a message: how a request that was refused

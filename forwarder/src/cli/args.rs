@@ -161,7 +161,7 @@ pub struct BenchProgramCommand {
     /// with netlink; 0 = the routing socket is left out.
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub samples: u16,
-    /// Changes beside a listener that does not read, and without one.
+    /// Changes of each turn with a listener that does not read, and of each without.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub stalled_changes: u32,
 }

@@ -563,8 +563,11 @@ impl Client {
     /// Adds a reply; one that finds no room is lost, as route(4) allows.
     fn answer(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         if self.out.bytes() > self.config.queue {
-            self.lost = true;
-            return;
+            self.flush();
+            if self.out.bytes() > self.config.queue {
+                self.lost = true;
+                return;
+            }
         }
         self.out.push(encode);
     }

@@ -214,3 +214,29 @@ fn a_packet_of_several_is_split_by_their_lengths() {
     // A length of less than a header's start would go on for ever.
     assert_eq!(split(&[0; 64]).count(), 1);
 }
+
+/// What a client writes is what the daemon reads.
+#[test]
+fn a_request_that_is_written_is_read() {
+    let mut written = RouteRequest::new(RequestKind::Add, "10.1.2.3/32".parse().expect("a prefix"));
+    written.seq = 9;
+    written.flags = RTF_GATEWAY | RTF_STATIC | RTF_HOST;
+    written.gateway = Some(Gateway::Ip(GATEWAY.into()));
+    written.inits = RTV_MTU | RTV_METRIC;
+    written.metrics.mtu = 1400;
+    written.metrics.metric = 20;
+    written.genmask = Some(24);
+    written.ifp = Some(LinkAddr::interface(3));
+    written.ifa = Some([192, 0, 2, 7].into());
+    (written.wants_ifp, written.wants_ifa) = (true, true);
+    for exact in [true, false] {
+        written.exact = exact;
+        let mut bytes = Vec::new();
+        written.encode(&mut bytes);
+        assert_eq!(request(&bytes), Ok(written.clone()));
+    }
+    (written.ifp, written.ifa) = (None, None);
+    let mut bytes = Vec::new();
+    written.encode(&mut bytes);
+    assert_eq!(request(&bytes), Ok(written), "asked for and not given");
+}

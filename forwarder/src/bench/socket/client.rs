@@ -52,9 +52,13 @@ impl Client {
         greeting.encode(&mut bytes);
         socket.send(&bytes).context("greeting the daemon")?;
         let mut buffer = vec![0; PACKET];
-        let (length, descriptor) = receive(&socket, &mut buffer)?;
-        let (Message::GreetingReply(greeted), _) = read(&buffer[..length])? else {
-            bail!("the daemon does not answer a greeting with its reply");
+        let (greeted, descriptor) = loop {
+            let (length, descriptor) = receive(&socket, &mut buffer)?;
+            ensure!(length > 0, "the daemon has hung up");
+            // Until it has read the greeting, it tells what has changed.
+            if let (Message::GreetingReply(greeted), _) = read(&buffer[..length])? {
+                break (greeted, descriptor);
+            }
         };
         ensure!(
             greeted.errno.is_none(),

@@ -44,7 +44,7 @@ pub struct Options {
     pub changes: usize,
     /// Changes a second beside these.
     pub rate: u32,
-    /// Changes beside a listener that does not read, and without one, together.
+    /// Changes of a turn beside a listener that does not read, and of one without.
     pub stalled_changes: usize,
 }
 

@@ -110,7 +110,7 @@ pub(super) fn measure<F: BenchFamily>(
 }
 
 /// So many a second.
-pub(super) fn rate(count: usize, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+fn rate(count: usize, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let start = Instant::now();
     work()?;
     Ok(count as f64 / start.elapsed().as_secs_f64())

@@ -1,7 +1,7 @@
 //! What a listener that does not read costs the writer, and what it is left with.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use forwarder_core::route_msg::extension::{Dump, DumpKind, PACKED};
@@ -17,16 +17,18 @@ use super::client::Client;
 use super::daemon::Daemon;
 use super::greeting;
 use super::messages::{Entry, Messages, hop_after, is_net, moved};
-use super::requests::{WRITER, rate};
+use super::requests::WRITER;
 
 /// Quiet for so long after the last change, everything has been said.
 const QUIET: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Changes that are made before they are sent.
+const ROUND: usize = 50_000;
 
 /// The writer with a stalled listener beside it and without, in turns.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stalled {
-    /// Changes of all turns.
+    /// Changes of one turn.
     pub changes: usize,
     /// Changes a second without the listener.
     pub without: Summary,
@@ -86,25 +88,22 @@ pub(super) fn measure<F: BenchFamily>(
     samples: usize,
     hops: u8,
 ) -> anyhow::Result<Stalled> {
-    let each = (changes / (2 * samples)).max(1);
-    let changed = &entries[..each.min(entries.len())];
-    // A small table goes round several times.
-    let rounds = each.div_ceil(changed.len());
+    let changed = &entries[..entries.len().min(ROUND).min(changes)];
+    let rounds = changes.div_ceil(changed.len());
     let mut writer = Client::connect(&daemon.socket(), &greeting(WRITER))?;
     let mut turn = 0;
     let mut change = |writer: &mut Client| {
-        let turns = turn + 1..=turn + rounds;
-        turn += rounds;
-        let moved = turns.flat_map(|turn| moved::<F>(changed, turn, hops));
-        let moved: Vec<Entry<F>> = moved.collect();
-        let messages = Messages::of::<F>(RTM_CHANGE, &moved);
-        let (packed, window) = (writer.packed(messages.length), writer.window());
-        let work = || {
-            writer
-                .pump(&messages.bytes, messages.length, packed, window)
-                .map(drop)
-        };
-        rate(messages.count(), work)
+        let (mut count, mut time) = (0, Duration::ZERO);
+        for _ in 0..rounds {
+            turn += 1;
+            let messages = Messages::of::<F>(RTM_CHANGE, &moved::<F>(changed, turn, hops));
+            let (packed, window) = (writer.packed(messages.length), writer.window());
+            let start = Instant::now();
+            writer.pump(&messages.bytes, messages.length, packed, window)?;
+            time += start.elapsed();
+            count += messages.count();
+        }
+        anyhow::Ok(count as f64 / time.as_secs_f64())
     };
     let (mut with, mut without) = (Vec::new(), Vec::new());
     let mut last = None;
@@ -131,7 +130,7 @@ pub(super) fn measure<F: BenchFamily>(
     let ratios: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a / b).collect();
     let of = |values: &[f64]| Summary::of(values).context("no sample was taken");
     Ok(Stalled {
-        changes: 2 * samples * rounds * changed.len(),
+        changes: rounds * changed.len(),
         without: of(&without)?,
         with: of(&with)?,
         ratio: of(&ratios)?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use forwarder_tests::bsd::{Client, Request};
-use forwarder_tests::lab::{self, Lab, LONG, wait_for};
+use forwarder_tests::lab::{self, LONG, Lab, wait_for};
 use forwarder_tests::numbers::{self, Numbers};
 use serde_json::Value;
 
@@ -36,7 +36,11 @@ fn prefix(number: u32) -> String {
 }
 
 /// Random requests until the daemon is gone.
-fn write(mut client: Client, mut written: Written, mut numbers: Numbers) -> anyhow::Result<Written> {
+fn write(
+    mut client: Client,
+    mut written: Written,
+    mut numbers: Numbers,
+) -> anyhow::Result<Written> {
     loop {
         let prefix = prefix(numbers.below(PREFIXES));
         let before = written.routes.get(&prefix).copied();
@@ -132,7 +136,9 @@ fn settle(bed: &Bed, written: &mut Written) -> anyhow::Result<()> {
         }
     }
     let wanted = written.routes.iter();
-    let wanted: BTreeMap<&str, &str> = wanted.map(|(prefix, via)| (prefix.as_str(), *via)).collect();
+    let wanted: BTreeMap<&str, &str> = wanted
+        .map(|(prefix, via)| (prefix.as_str(), *via))
+        .collect();
     ensure!(found == wanted, "{found:?} in place of {wanted:?}");
     Ok(())
 }
@@ -154,7 +160,9 @@ fn lives(lab: &Lab, seed: u64) -> anyhow::Result<()> {
             let writer = scope.spawn(|| write(client, known, draw));
             std::thread::sleep(Duration::from_millis(numbers.below(LONGEST).into()));
             bed.router.process().kill();
-            writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            writer
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
         bed.router = lab.start_router(&bed.r1, crate::NATIVE)?;
         // Restored before anybody is answered.

@@ -231,12 +231,7 @@ fn play(lab: &Lab, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rounds(
-    lab: &Lab,
-    bed: &mut Bed,
-    stage: &Stage,
-    numbers: &mut Numbers,
-) -> anyhow::Result<()> {
+fn rounds(lab: &Lab, bed: &mut Bed, stage: &Stage, numbers: &mut Numbers) -> anyhow::Result<()> {
     for round in 0..ROUNDS {
         let draws = [numbers.draw(), numbers.draw()].map(u64::from);
         std::thread::scope(|scope| {

@@ -12,6 +12,7 @@ mod batches;
 mod change;
 mod dumps;
 mod get;
+mod greeted;
 mod ipv6;
 mod killed;
 mod links;
