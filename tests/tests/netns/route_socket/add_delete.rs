@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
 use forwarder_tests::bsd::number::*;
-use forwarder_tests::bsd::{Message, Request, ip};
+use forwarder_tests::bsd::{Request, ip};
 
 use super::{
     CONNECTED, EBUSY, EEXIST, EINVAL, ENETUNREACH, ENOBUFS, ESRCH, GATEWAY, OTHER_GATEWAY, SUBNET,
@@ -259,45 +259,6 @@ fn route4_case_38_a_route_is_added_while_its_interface_is_down() {
             message.kind() == RTM_ADD && message.prefix().as_deref() == Some("203.0.113.0/24")
         })?;
         ensure!(up.flags() & RTF_UP != 0 && up.pid() == 0, "{up:?}");
-        Ok(())
-    });
-}
-
-#[test]
-fn route4_case_83_an_interfaces_own_route_replaces_a_clients() {
-    case("83-replaces", |bed, client| {
-        let net = |message: &Message| message.prefix().as_deref() == Some("203.0.113.0/24");
-        client.done(Request::add("203.0.113.0/24", GATEWAY)?)?;
-        bed.r1.run("ip addr add 203.0.113.1/24 dev eth1")?;
-        let replaced = client.wait("the interface's own", |message| {
-            message.kind() == RTM_CHANGE && net(message)
-        })?;
-        ensure!(
-            replaced.flags() == RTF_UP | RTF_DONE | RTF_PINNED,
-            "{replaced:?}"
-        );
-        ensure!(replaced.index() == bed.eth1, "{replaced:?}");
-        bed.r1.run("ip addr del 203.0.113.1/24 dev eth1")?;
-        let back = client.wait("the client's", |message| {
-            net(message) && message.gateway().as_deref() == Some(GATEWAY)
-        })?;
-        ensure!(back.flags() & RTF_UP != 0 && back.pid() == 0, "{back:?}");
-        Ok(())
-    });
-}
-
-#[test]
-fn route4_a_genmask_is_kept_and_told() {
-    case("genmask", |_, client| {
-        let mask = ip("255.255.255.0".parse()?);
-        let request = Request::add("203.0.0.0/16", GATEWAY)?.raw(RTA_GENMASK, &mask);
-        for reply in [
-            client.done(request)?,
-            client.done(Request::get("203.0.0.0/16")?)?,
-        ] {
-            let told = reply.ip(RTA_GENMASK);
-            ensure!(told == Some("255.255.255.0".parse()?), "{reply:?}");
-        }
         Ok(())
     });
 }

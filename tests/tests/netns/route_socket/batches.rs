@@ -1,4 +1,5 @@
-//! Several requests as one.
+//! Several requests as one: the bytes, as the document has them. (`greeted` has the
+//! same with the library.)
 
 use anyhow::{Context as _, ensure};
 use forwarder_tests::bsd::number::*;
@@ -49,9 +50,9 @@ fn none_is_there(bed: &Bed, client: &mut Client) -> anyhow::Result<()> {
 
 #[test]
 fn route4_a_batch_is_all_or_nothing() {
-    case("batch", |bed, client| {
+    case("batch-raw", |bed, client| {
         let mut listener = bed.client()?;
-        let mut with = |index: usize, request: Vec<u8>| -> anyhow::Result<(i32, u32)> {
+        let with = |index: usize, request: Vec<u8>| -> anyhow::Result<(i32, u32)> {
             let mut requests = additions()?;
             requests[index] = request;
             batch(client, &requests)

@@ -1,4 +1,5 @@
-//! Dumps, in place of `sysctl(2)` and `getkerninfo(2)`.
+//! Dumps, in place of `sysctl(2)` and `getkerninfo(2)`: their bytes, as the document
+//! has them. (`greeted` has the same with the library.)
 
 use anyhow::ensure;
 use forwarder_tests::bsd::number::*;
@@ -39,7 +40,7 @@ fn prefixes(dumped: &[Message]) -> Vec<String> {
 
 #[test]
 fn route4_case_81_a_dump_is_answers_one_after_the_other() {
-    case("81-dump", |_, client| {
+    case("81-raw-dump", |_, client| {
         client.done(Request::add(SUBNET, GATEWAY)?)?;
         client.done(Request::add("2001:db8:f::/48", "2001:db8::fe")?)?;
         let dumped = dump(client, TABLE, 0, 0)?;
@@ -68,7 +69,7 @@ fn route4_case_81_a_dump_is_answers_one_after_the_other() {
 
 #[test]
 fn route4_case_81_a_dump_by_flags() {
-    case("81-flags", |_, client| {
+    case("81-raw-flags", |_, client| {
         client.done(Request::add(SUBNET, GATEWAY)?.flags(RTF_GATEWAY | RTF_PROTO1))?;
         client.done(Request::add("203.0.113.0/24", GATEWAY)?)?;
         let dumped = prefixes(&dump(client, FLAGS, 0, RTF_PROTO1)?);
@@ -79,7 +80,7 @@ fn route4_case_81_a_dump_by_flags() {
 
 #[test]
 fn route4_case_81_interfaces_and_then_their_addresses() {
-    case("81-interfaces", |bed, client| {
+    case("81-raw-interfaces", |bed, client| {
         let dumped = dump(client, INTERFACES, AF_INET, 0)?;
         let mut of_eth0 = dumped
             .iter()

@@ -139,25 +139,3 @@ fn route4_get_of_what_no_route_leads_to_is_esrch() {
             .map(drop)
     });
 }
-
-#[test]
-fn route4_case_47_flags_of_each_kind_of_route() {
-    case("47", |_, client| {
-        client.done(Request::add("0.0.0.0/0", GATEWAY)?)?;
-        client.done(Request::add("203.0.113.5/32", GATEWAY)?)?;
-        client.done(Request::add("203.0.113.0/24", GATEWAY)?)?;
-        let gateway = RTF_GATEWAY | RTF_STATIC;
-        for (prefix, flags) in [
-            (CONNECTED, RTF_PINNED),
-            ("192.0.2.1/32", RTF_HOST | RTF_STATIC | RTF_PINNED),
-            ("0.0.0.0/0", gateway),
-            ("203.0.113.5/32", gateway | RTF_HOST),
-            ("203.0.113.0/24", gateway),
-        ] {
-            let reply = client.done(Request::get(prefix)?)?;
-            let wanted = flags | RTF_UP | RTF_DONE;
-            ensure!(reply.flags() == wanted, "{prefix}: {reply:?}");
-        }
-        Ok(())
-    });
-}
