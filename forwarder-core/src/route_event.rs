@@ -16,7 +16,7 @@ use crate::route_msg::{IfAddr, IfAnnounce, IfInfo, LinkAddr, RouteMessage};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RouteEvent {
     /// `RTM_LOSING`, `RTM_REDIRECT`, `RTM_MISS`, `RTM_RESOLVE`.
-    Route(RouteMessage),
+    Route(Box<RouteMessage>),
     /// `RTM_NEWADDR`, `RTM_DELADDR`.
     IfAddr(IfAddr),
     /// `RTM_IFINFO`.
