@@ -144,6 +144,8 @@ shapes! {
         pub distance: u8,
         /// The protocol's metric.
         pub metric: u32,
+        /// Its metric in the kernel's table; `null` = it is not put there.
+        pub kernel_metric: Option<u32>,
         /// Route tag.
         pub tag: u32,
         /// Seconds since it last changed.

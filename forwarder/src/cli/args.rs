@@ -50,7 +50,8 @@ pub struct Arguments {
     )]
     pub bpf_dir: PathBuf,
 
-    /// Base directory of what outlives a reboot; nothing is kept there yet.
+    /// Base directory of what outlives the daemon: routes of the routing socket's
+    /// clients.
     #[arg(
         long,
         global = true,
@@ -84,6 +85,14 @@ pub enum Command {
     /// Show what a running daemon knows.
     #[command(subcommand)]
     Show(ShowCommand),
+    /// Change, ask for and follow routes, as route(8) does; without a command list
+    /// the fast path's own table, as net-tools' route does (`route -n`).
+    ///
+    /// route [-46nqt] add|change|delete|get DESTINATION [GATEWAY [NETMASK]]
+    /// [-keyword [VALUE]]…, monitor, flush, show; or net-tools'
+    /// route add|del [-net|-host] TARGET [netmask M] [gw G] [metric N] [dev IF].
+    /// docs/route.md has every keyword.
+    Route(RouteCommand),
     /// Read the configuration again; all of it is applied or nothing.
     Reload,
     /// Stop the daemon: its kernel routes and its XDP programs are removed.
@@ -108,6 +117,18 @@ pub enum Command {
     /// what it could not look at. Exit status: 0 no problem, 1 problems found, 2
     /// nothing examined.
     Doctor(DoctorCommand),
+}
+
+/// `route`: its words are route(8)'s, which no other verb's are like.
+#[derive(Args, Debug)]
+pub struct RouteCommand {
+    /// The words of route(8).
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "WORD"
+    )]
+    pub words: Vec<String>,
 }
 
 /// `bench`.

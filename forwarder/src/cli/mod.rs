@@ -12,6 +12,7 @@ mod logging;
 mod output;
 mod reload;
 mod rip;
+mod route;
 mod run;
 mod show;
 mod stop;
@@ -55,7 +56,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
         Command::Bench(command) => bench::run(command, arguments.json).await,
-        // Its exit status is part of its answer.
+        // Their exit status is part of their answer.
+        Command::Route(command) => {
+            return route::run(&command.words, &client, &paths, arguments.json).await;
+        }
         Command::Doctor(command) => {
             return doctor::run(&command, &paths, arguments.json).await;
         }

@@ -36,6 +36,8 @@ use crate::rip_io::Command;
 /// What the backend asks.
 pub(super) struct Parts {
     pub(super) options: RunOptions,
+    /// The metric of our routes in the kernel, if they go there.
+    pub(super) export_metric: Option<u32>,
     pub(super) rib4: RibHandle<Ipv4>,
     pub(super) rib6: RibHandle<Ipv6>,
     pub(super) dataplane: mpsc::Sender<Query>,
@@ -94,7 +96,8 @@ impl DaemonBackend {
         let mut entries = entries.map_err(|_| ApiError::stopping())?;
         entries.retain(|entry| keep(entry.table));
         let interfaces = self.parts.interfaces.borrow().clone();
-        routes::show(&self.parts.dataplane, &interfaces, &entries).await
+        let metric = self.parts.export_metric;
+        routes::show(&self.parts.dataplane, &interfaces, metric, &entries).await
     }
 
     fn generation(&self) -> Generation {

@@ -248,6 +248,7 @@ impl Daemon {
         let (control_sender, control) = mpsc::channel(4);
         let backend = DaemonBackend::new(backend::Parts {
             options: options.clone(),
+            export_metric: config.kernel.export.then_some(config.kernel.metric),
             rib4: ribs4.handle.clone(),
             rib6: ribs6.handle.clone(),
             dataplane: queries.clone(),

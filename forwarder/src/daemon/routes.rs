@@ -21,6 +21,7 @@ const CHUNK: usize = 1024;
 pub(super) async fn show<F: Family>(
     dataplane: &mpsc::Sender<Query>,
     interfaces: &Arc<Interfaces>,
+    export_metric: Option<u32>,
     entries: &[EntryView<F>],
 ) -> Reply<Vec<Route>> {
     let mut routes = Vec::new();
@@ -32,7 +33,7 @@ pub(super) async fn show<F: Family>(
                 entry
                     .offers
                     .iter()
-                    .map(|offer| shown(interfaces, entry, offer, arrival)),
+                    .map(|offer| shown(interfaces, export_metric, entry, offer, arrival)),
             );
         }
     }
@@ -41,6 +42,7 @@ pub(super) async fn show<F: Family>(
 
 fn shown<F: Family>(
     interfaces: &Interfaces,
+    export_metric: Option<u32>,
     entry: &EntryView<F>,
     offer: &OfferView<F>,
     arrival: &Arrival,
@@ -62,6 +64,9 @@ fn shown<F: Family>(
         owner: owner(candidate),
         distance: candidate.distance.0,
         metric: candidate.metric,
+        kernel_metric: candidate
+            .kernel_metric
+            .or(export_metric.filter(|_| main && candidate.source.is_ours())),
         tag: candidate.tag,
         age: (crate::clock::now() - offer.changed).as_secs(),
         flags: flags(interfaces, offer),

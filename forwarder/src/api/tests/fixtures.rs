@@ -67,6 +67,7 @@ pub(crate) fn route() -> Route {
         owner: "forwarder".into(),
         distance: 120,
         metric: 2,
+        kernel_metric: None,
         tag: 0,
         age: 62,
         flags: vec![],
