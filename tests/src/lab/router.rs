@@ -190,6 +190,22 @@ impl Router {
         output.with_context(|| format!("starting `forwarder {arguments}`"))
     }
 
+    /// Starts `forwarder ARGUMENTS` for this instance, its output in the file
+    /// `LABEL.log` of the lab; it is killed with the lab.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn spawn_cli(
+        &self,
+        lab: &Lab,
+        label: &str,
+        arguments: &str,
+    ) -> anyhow::Result<Arc<Process>> {
+        let mut command = self.client.command();
+        command.args(arguments.split_whitespace());
+        lab.spawn(label, command)
+    }
+
     /// Waits until the kernel, the fast path and RIP have everything that the
     /// RIB has: each sink publishes the generation it has reached.
     ///

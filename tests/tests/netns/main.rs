@@ -23,6 +23,7 @@ mod live;
 mod losses;
 mod ports;
 mod reverse_path;
+mod route_command;
 mod route_socket;
 mod traffic;
 mod vlan;

@@ -95,9 +95,8 @@ pub(super) fn parse(words: &[String], names: &Names) -> Result<Invocation, Strin
         "add" => request(RequestKind::Add, options)?,
         "delete" | "del" => request(RequestKind::Delete, options)?,
         "change" => request(RequestKind::Change, options)?,
-        "get" => request(RequestKind::Get, options)?,
         "show" if arguments.is_empty() => Verb::Show,
-        "show" => request(RequestKind::Get, options)?,
+        "get" | "show" => request(RequestKind::Get, options)?,
         "flush" => Verb::Flush,
         "monitor" => Verb::Monitor,
         other => {
