@@ -235,7 +235,8 @@ impl Daemon {
         let grace = Grace::start().context("starting the thread for grace periods")?;
         let programmers = (Programmer::new(writer4), Programmer::new(writer6));
         let (mut dataplane_task, reached) =
-            DataplaneTask::new(plane, programmers, features, grace, config.clone(), inputs);
+            DataplaneTask::new(plane, programmers, features, grace, config.clone(), inputs)
+                .context("making a timer for the dataplane")?;
         attach(&mut dataplane_task, config.dataplane.attach)?;
         let dataplane_cancel = CancellationToken::new();
         let dataplane_task = tokio::spawn(dataplane_task.run(dataplane_cancel.clone()));
