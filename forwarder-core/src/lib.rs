@@ -9,7 +9,8 @@
 //! * [`rib`]: every source's candidates, the winner, the journal of changes
 //! * [`fib`]: from winners, neighbours and ports to the words of the BPF maps
 //! * [`rip`]: the RIP engine
-//! * [`route_msg`]: the messages of the routing socket
+//! * [`route_msg`]: the messages of the routing socket; [`route_event`]: what it
+//!   tells besides routes
 //! * [`config`]: the configuration file
 #![forbid(unsafe_code)]
 
@@ -21,5 +22,6 @@ pub mod net;
 pub mod rib;
 pub mod rip;
 pub mod route;
+pub mod route_event;
 pub mod route_msg;
 pub mod time;

@@ -16,6 +16,7 @@ pub mod redistribute;
 pub mod rib_task;
 pub mod rip_io;
 pub mod route_client;
+pub mod route_events;
 pub mod route_socket;
 pub mod route_store;
 pub mod run_dir;

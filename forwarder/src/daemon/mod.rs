@@ -43,6 +43,7 @@ use crate::kernel::{
 };
 use crate::paths::Paths;
 use crate::rib_task::{self, OursEvent, RibHandle, RibTask};
+use crate::route_events::{self, Events};
 use crate::route_socket;
 use crate::run_dir::RunDir;
 use backend::DaemonBackend;
@@ -265,11 +266,19 @@ impl Daemon {
                 error!("the API has ended: {error}");
             }
         });
+        let route_events = Events::new();
+        tokio::spawn(route_events::follow_interfaces(
+            route_events.clone(),
+            interfaces.clone(),
+            (ribs4.handle.clone(), ribs6.handle.clone()),
+            cancel.clone(),
+        ));
         if let Some(listener) = route_listener {
             let parts = route_socket::Parts {
                 config: Arc::new(config.route_socket.clone()),
                 rib4: ribs4.handle.clone(),
                 rib6: ribs6.handle.clone(),
+                events: route_events.clone(),
                 interfaces: interfaces.clone(),
             };
             tokio::spawn(route_socket::serve(listener, parts, cancel.clone()));

@@ -226,16 +226,18 @@ impl Object {
     }
 
     fn load_programs(lookup: Lookup, seed: u32) -> Result<Object, LoadError> {
-        match Self::load_laid_out(lookup, RowLayout::Whole, seed) {
+        let mut object = match Self::load_laid_out(lookup, RowLayout::Whole, seed) {
             Err(error) if error.is_too_big() => {
-                Self::load_laid_out(lookup, RowLayout::Entries, seed)
+                Self::load_laid_out(lookup, RowLayout::Entries, seed)?
             }
-            result => result,
-        }
+            result => result?,
+        };
+        object.load_tracepoints();
+        Ok(object)
     }
 
-    /// The programs with the rows in this layout, for tests of both; the
-    /// transmit tracepoints are not attached.
+    /// The programs with the rows in this layout and without the transmit
+    /// tracepoints: what tests run by hand.
     pub fn load_laid_out(
         lookup: Lookup,
         layout: RowLayout,
@@ -253,7 +255,7 @@ impl Object {
         let frags_refused = load_xdp(&mut ebpf, program::FORWARD_FRAGS)
             .err()
             .map(|error| error.to_string());
-        let mut object = Object {
+        Ok(Object {
             ebpf,
             lookup,
             seed,
@@ -261,9 +263,7 @@ impl Object {
             watching: Vec::new(),
             frags_refused,
             transmit_refused: None,
-        };
-        object.load_tracepoints();
-        Ok(object)
+        })
     }
 
     /// Another object with the maps of the routers' programs, of which nothing

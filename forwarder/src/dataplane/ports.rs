@@ -21,13 +21,16 @@ use tracing::{info, warn};
 
 use super::attach::{self, AttachError, Attachment, Mode};
 use super::features::Features;
-use super::object::Object;
+use super::object::{Object, running_kernel};
 use super::tables::Tables;
 
+mod egress;
 mod status;
 mod tagging;
 mod vlans;
 
+use egress::Ways;
+pub use egress::unknown_veth;
 pub use status::PortStatus;
 use tagging::Tagging;
 pub use vlans::SubPort;
@@ -82,6 +85,8 @@ impl AttachedPort {
 /// All ports, and the interfaces that are none with the reason.
 pub struct Ports {
     settings: Dataplane,
+    /// The running kernel's first two numbers.
+    kernel: Option<(u32, u32)>,
     attached: BTreeMap<Ifindex, AttachedPort>,
     subs: BTreeMap<Ifindex, SubPort>,
     refused: BTreeMap<Ifindex, String>,
@@ -103,6 +108,7 @@ impl Ports {
     pub fn new(settings: Dataplane) -> Ports {
         Ports {
             settings,
+            kernel: running_kernel().1,
             attached: BTreeMap::new(),
             subs: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -399,6 +405,12 @@ impl Ports {
             .attached
             .values()
             .any(|port| port.attachment.mode == Mode::Native);
+        let ways = Ways {
+            features: around.features,
+            any_native,
+            attach: self.settings.attach,
+            kernel: self.kernel,
+        };
         let bypass = &self.settings.bypass;
         for (ifindex, port) in &mut self.attached {
             let Some(interface) = around.interfaces.get(*ifindex) else {
@@ -406,7 +418,7 @@ impl Ports {
             };
             port.name.clone_from(&interface.name);
             port.mtu = interface.mtu;
-            port.egress = egress(interface, port, around.features, any_native);
+            port.egress = ways.egress(interface, port);
             let (full4, full6) = around.table_full;
             let (on4, on6) = (interface.forwarding4, interface.forwarding6);
             let hidden = port.hides_tags().is_some();
@@ -507,29 +519,6 @@ pub fn vlan_children(parent: Ifindex, interfaces: &Interfaces) -> impl Iterator<
     interfaces.by_index.values().filter(move |child| {
         child.kind == "vlan" && child.link == Some(parent) && !child.link_elsewhere
     })
-}
-
-fn egress(
-    interface: &Interface,
-    port: &AttachedPort,
-    features: &Features,
-    any_native: bool,
-) -> Result<(), &'static str> {
-    if !interface.up {
-        return Err("down");
-    }
-    if !interface.carrier {
-        return Err("no carrier");
-    }
-    if port.failing {
-        return Err("every redirected frame was lost (tx-error); tried again later");
-    }
-    // Frames that arrive by native XDP need the device's ndo_xdp_xmit; those
-    // of generic mode leave by its ordinary transmit queue.
-    if any_native && features.takes_redirects(interface.ifindex.0) == Some(false) {
-        return Err("takes no redirected frames (veth: the peer needs an XDP program or GRO)");
-    }
-    Ok(())
 }
 
 fn up_reason(

@@ -5,7 +5,13 @@ use super::finding::{Check, Finding, Group};
 use crate::dataplane::object::OLDEST_KERNEL;
 
 /// What later kernels have that the daemon does without on older ones.
-const SINCE: [((u32, u32), &str, &str); 3] = [
+const SINCE: [((u32, u32), &str, &str); 4] = [
+    (
+        (5, 15),
+        "generic-hook",
+        "The generic hook refuses the program (before Linux 5.15): only devices with \
+         native XDP become ports.",
+    ),
     (
         (5, 16),
         "managed-neighbours",
@@ -22,7 +28,8 @@ const SINCE: [((u32, u32), &str, &str); 3] = [
         (6, 3),
         "xdp-features",
         "The kernel does not tell what drivers can do with XDP (before Linux 6.3): a port that \
-         takes no redirected frames is known only by its losses.",
+         takes no redirected frames is known only by its losses, and a veth gets none, unless \
+         `attach = \"native\"`.",
     ),
 ];
 

@@ -5,10 +5,13 @@
 //! peer's own stack sends comes without an L4 checksum unless transmit checksum
 //! offload is off there, which a native redirect keeps.
 
+use forwarder_core::config::Attach;
+
 use super::facts::{Peer, Place};
 use super::finding::Finding;
 use super::interface::{ONLY_NATIVE, On};
 use crate::dataplane::features::NDO_XMIT;
+use crate::dataplane::ports::unknown_veth;
 
 pub(super) fn judge(on: &On<'_>) -> Vec<Finding> {
     let Some(peer) = &on.interface.peer else {
@@ -19,26 +22,48 @@ pub(super) fn judge(on: &On<'_>) -> Vec<Finding> {
 
 fn receives(on: &On<'_>, peer: &Peer) -> Finding {
     let check = on.check("veth-peer");
-    let Some(abilities) = on.interface.abilities else {
-        let meaning = "Frames redirected here are lost unless it has an XDP program or GRO.";
-        let finding = check.note(
-            "this kernel does not tell whether the peer receives them",
-            meaning,
-        );
-        return mended(finding, peer, "gro on");
-    };
-    if abilities & NDO_XMIT != 0 {
+    let abilities = on.interface.abilities;
+    if abilities.is_some_and(|bits| bits & NDO_XMIT != 0) {
         return check.ok("the peer receives redirected frames");
     }
     if !on.facts.any_native() {
         return check.ok(ONLY_NATIVE);
     }
+    if abilities.is_none() {
+        return unknown(on, peer);
+    }
     let finding = check.problem(
         format!("{} has neither an XDP program nor GRO", peer.describe()),
-        "Frames redirected natively into this veth would be lost, so they take the slow path \
-         (`egress-cannot-redirect`).",
+        format!("Frames redirected natively into this veth would be lost, so {SLOW}"),
     );
     mended(finding, peer, "gro on")
+}
+
+/// What happens to frames for a port that takes no redirects.
+const SLOW: &str = "they take the slow path (`egress-cannot-redirect`).";
+
+/// As the daemon takes it (`dataplane::ports`).
+fn unknown(on: &On<'_>, peer: &Peer) -> Finding {
+    let check = on.check("veth-peer");
+    let kernel = on.facts.kernel.version;
+    let refused = |attach| unknown_veth(kernel, attach).is_err();
+    if refused(Attach::Native) {
+        return check.problem(
+            "before Linux 5.13 the peer receives redirected frames only with an XDP program of \
+             its own",
+            format!("This kernel does not tell of one, so {SLOW}"),
+        );
+    }
+    let found = "this kernel does not tell whether the peer receives them";
+    if refused(on.facts.config.dataplane.attach) {
+        let meaning = format!(
+            "Frames redirected natively into this veth would be lost unless it has an XDP program \
+             or GRO, so {SLOW} `attach = \"native\"` says that all have."
+        );
+        return check.warning(found, meaning);
+    }
+    let meaning = "Frames redirected here are lost unless it has an XDP program or GRO.";
+    mended(check.note(found, meaning), peer, "gro on")
 }
 
 fn checksums(on: &On<'_>, peer: &Peer) -> Finding {

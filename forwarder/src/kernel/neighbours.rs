@@ -16,7 +16,8 @@ use forwarder_core::net::{Ifindex, Ipv4, Ipv6};
 
 use super::family::NetlinkFamily as _;
 use super::message::{
-    NDA_DST, NDA_FLAGS_EXT, NEIGHBOUR_LEN, NTF_EXT_MANAGED, NeighbourEntry, decode_neighbour,
+    NDA_DST, NDA_FLAGS_EXT, NDA_LLADDR, NEIGHBOUR_LEN, NTF_EXT_MANAGED, NeighbourEntry,
+    decode_neighbour,
 };
 use super::request::{RequestError, Requester};
 use super::requests::fixed;
@@ -90,6 +91,39 @@ impl Neighbours {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Sets an entry by hand. One that lasts is `PERMANENT`, like those of
+    /// `ip neigh add`; another the kernel confirms and forgets like its own.
+    pub async fn set(
+        &mut self,
+        ifindex: Ifindex,
+        address: IpAddr,
+        mac: [u8; 6],
+        lasts: bool,
+    ) -> Result<(), RequestError> {
+        let state = if lasts {
+            libc::NUD_PERMANENT
+        } else {
+            libc::NUD_REACHABLE
+        };
+        let mut header: [u8; NEIGHBOUR_LEN] = fixed(family_of(address));
+        set(&mut header, 4, &ifindex.0.to_ne_bytes());
+        set(&mut header, 8, &state.to_ne_bytes());
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+        let request = Request::new(libc::RTM_NEWNEIGH, flags, &header)
+            .attribute(NDA_DST, &bytes(address))
+            .attribute(NDA_LLADDR, &mac);
+        self.requester.acknowledged(&request).await
+    }
+
+    /// Removes an entry.
+    pub async fn remove(&mut self, ifindex: Ifindex, address: IpAddr) -> Result<(), RequestError> {
+        let mut header: [u8; NEIGHBOUR_LEN] = fixed(family_of(address));
+        set(&mut header, 4, &ifindex.0.to_ne_bytes());
+        let request =
+            Request::new(libc::RTM_DELNEIGH, 0, &header).attribute(NDA_DST, &bytes(address));
+        self.requester.acknowledged(&request).await
     }
 
     async fn look_up(

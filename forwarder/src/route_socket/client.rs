@@ -6,6 +6,7 @@
 //! read is not told anything until it has read what it was sent; then it is told
 //! what it missed, or that it missed something ([`Desync`]), once.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ipv4, Ipv6};
 use forwarder_core::rib::Generation;
 use forwarder_core::rib::socket::{ClientId, Outcome, Refused, Request};
+use forwarder_core::route_event::Announced;
 use forwarder_core::route_msg::extension::{
     self, Ack, Desync, Generations, NO_LISTEN, NO_OWN_COPIES, PACKED,
 };
@@ -24,7 +26,8 @@ use forwarder_core::route_msg::request::{self, Unreadable};
 use forwarder_core::route_msg::{
     ClientMessage, Dump, DumpKind, Errno, Greeting, GreetingReply, Mode, RouteMessage, RouteRequest,
 };
-use tokio::sync::watch;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, watch};
 
 use super::batch::Pending;
 use super::dump::{self, Dumping};
@@ -32,7 +35,7 @@ use super::outbox::Outbox;
 use super::side::{Side, Told};
 use super::socket::{self, Connection, MAX_PACKET, Received, Sent};
 use super::users::{Place, Sender};
-use super::{Parts, translate};
+use super::{Parts, lldata, translate};
 use crate::rib_task::Pulled;
 
 /// Requests that a client may have unanswered: their acknowledgements fit in the
@@ -55,6 +58,9 @@ pub(super) struct Client {
     interfaces: watch::Receiver<Arc<Interfaces>>,
     ipv4: Side<Ipv4>,
     ipv6: Side<Ipv6>,
+    events: broadcast::Receiver<Arc<Announced>>,
+    /// Events that wait for the routes which belong before them.
+    waiting: VecDeque<Arc<Announced>>,
     /// By default that of a client that knows of none.
     greeting: Greeting,
     greeted: bool,
@@ -107,6 +113,8 @@ impl Client {
             interfaces: parts.interfaces.clone(),
             ipv4: Side::new(parts.rib4.clone()),
             ipv6: Side::new(parts.rib6.clone()),
+            events: parts.events.listen(),
+            waiting: VecDeque::new(),
             greeting: Greeting::default(),
             greeted: false,
             out: Outbox::default(),
@@ -141,6 +149,7 @@ impl Client {
                 },
                 changed = self.ipv4.rib.generation.changed(), if listens => changed?,
                 changed = self.ipv6.rib.generation.changed(), if listens => changed?,
+                event = self.events.recv(), if listens => self.take(event),
                 writable = self.connection.writable(), if waits => writable?,
                 () = tokio::time::sleep(LOOK), if !reads => {
                     if self.connection.is_gone() {
@@ -182,8 +191,45 @@ impl Client {
         self.out.is_empty()
     }
 
-    /// Tells what has changed since; true when there is more.
+    /// Tells what has changed since; true when there is more. Events come before
+    /// the routes that they have caused, and after those that they wait for.
     async fn tell(&mut self) -> anyhow::Result<bool> {
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.waiting.push_back(event),
+                Err(TryRecvError::Lagged(_)) => self.lost = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        self.tell_events();
+        let more = self.tell_routes().await?;
+        self.tell_events();
+        Ok(more)
+    }
+
+    fn take(&mut self, event: Result<Arc<Announced>, RecvError>) {
+        match event {
+            Ok(event) => self.waiting.push_back(event),
+            Err(_) => self.lost = true,
+        }
+    }
+
+    /// Tells the events whose time has come.
+    fn tell_events(&mut self) {
+        let (ipv4, ipv6) = (self.ipv4.cursor.number, self.ipv6.cursor.number);
+        let (greeting, out) = (&self.greeting, &mut self.out);
+        self.waiting.retain(|announced| {
+            let ripe = announced.after.ipv4 <= ipv4 && announced.after.ipv6 <= ipv6;
+            let event = &announced.event;
+            if ripe && wants(greeting, event.family(), event.kind()) {
+                out.push(|out| event.encode(out));
+            }
+            !ripe
+        });
+    }
+
+    /// Tells what has become of routes; true when there is more.
+    async fn tell_routes(&mut self) -> anyhow::Result<bool> {
         let stalled = std::mem::take(&mut self.stalled);
         if stalled && self.greeting.mode != Mode::Reliable {
             let most = u64::try_from(self.config.queue).unwrap_or(u64::MAX) / MESSAGE;
@@ -271,6 +317,10 @@ impl Client {
             at += length.max(1);
             count += 1;
             match request::read(&packet.bytes[range.clone()]) {
+                Ok(ClientMessage::Route(request)) if lldata::is_about(&request) => {
+                    self.ask(&mut packet, std::mem::take(&mut asked)).await?;
+                    self.neighbour(&mut packet, &request, range).await;
+                }
                 Ok(ClientMessage::Route(request)) => {
                     let family = |(other, _): &Asked| other.address.is_ipv4();
                     let joins = asked.last().map(family) == Some(request.address.is_ipv4());
@@ -344,7 +394,8 @@ impl Client {
         let mut channel = None;
         if refused.is_none() {
             // What was told to a client without a greeting ends here.
-            (self.ipv4.skip(), self.ipv6.skip());
+            self.ipv4.skip();
+            self.ipv6.skip();
             if greeting.flags & extension::ACK_CHANNEL != 0 {
                 channel = socket::ack_channel().ok();
             }
@@ -496,10 +547,35 @@ impl Client {
         if let Some(errno) = request.refused {
             return Err(errno);
         }
-        if request.flags & RTF_LLDATA != 0 {
-            return Err(Errno::Eopnotsupp);
-        }
         translate::request::<F>(self.id, sender.pid, request, interfaces)
+    }
+
+    /// A link-layer address: the kernel's business, and no part of a batch.
+    async fn neighbour(&mut self, packet: &mut Packet, request: &RouteRequest, at: Range<usize>) {
+        let sender = packet.sender;
+        let result = if self.batch.is_some() {
+            Err(Errno::Eopnotsupp)
+        } else if !self.place.may_change(sender) {
+            Err(Errno::Eperm)
+        } else if let Some(errno) = request.refused {
+            Err(errno)
+        } else {
+            lldata::carry_out(request, sender.pid).await
+        };
+        match result {
+            Ok(reply) => {
+                if self.greeting.flags & NO_OWN_COPIES == 0 {
+                    self.answer(|out| reply.encode(out));
+                }
+                // Of no generation: the entry is not the RIB's.
+                self.ack(packet, request.seq, Ok(Generation::default()));
+            }
+            Err(errno) => {
+                let bytes = &packet.bytes[at];
+                self.answer(|out| request::refuse(bytes, sender.pid, errno, out));
+                self.ack(packet, request.seq, Err(errno));
+            }
+        }
     }
 
     /// Answers a request that was done, in its place among the copies.
@@ -563,8 +639,11 @@ impl Client {
     /// Adds a reply; one that finds no room is lost, as route(4) allows.
     fn answer(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         if self.out.bytes() > self.config.queue {
-            self.lost = true;
-            return;
+            self.flush();
+            if self.out.bytes() > self.config.queue {
+                self.lost = true;
+                return;
+            }
         }
         self.out.push(encode);
     }
@@ -685,16 +764,20 @@ async fn snapshot<F: Family>(
     }
 }
 
-/// Adds a copy, if the client wants such.
-fn copy(greeting: &Greeting, out: &mut Outbox, message: &RouteMessage) {
-    let family = message.family();
+/// Whether the client wants to hear of such.
+fn wants(greeting: &Greeting, family: u8, kind: u8) -> bool {
     let of_family =
         greeting.family == AF_UNSPEC || family == AF_UNSPEC || family == greeting.family;
     let of_type = greeting.types == 0
         || 1_u64
-            .checked_shl(u32::from(message.kind))
+            .checked_shl(u32::from(kind))
             .is_none_or(|bit| greeting.types & bit != 0);
-    if of_family && of_type {
+    of_family && of_type
+}
+
+/// Adds a copy, if the client wants such.
+fn copy(greeting: &Greeting, out: &mut Outbox, message: &RouteMessage) {
+    if wants(greeting, message.family(), message.kind) {
         out.route(message);
     }
 }

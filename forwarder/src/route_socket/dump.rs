@@ -1,13 +1,14 @@
 //! A dump under way: what `sysctl(2)` answers on BSD, in pieces that the client
 //! has room for.
 
-use forwarder_core::interface::{Interface, Interfaces};
+use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ipv4, Ipv6};
 use forwarder_core::rib::Snapshot;
 use forwarder_core::rib::socket::{is_told, tell_route};
+use forwarder_core::route_event::{if_addr, info};
 use forwarder_core::route_msg::extension::{DumpEnd, Generations};
 use forwarder_core::route_msg::number::*;
-use forwarder_core::route_msg::{Dump, DumpKind, IfAddr, IfInfo, LinkAddr};
+use forwarder_core::route_msg::{Dump, DumpKind};
 
 use super::outbox::Outbox;
 
@@ -102,51 +103,10 @@ pub(super) fn interfaces(all: &Interfaces, family: u8, out: &mut Outbox) {
         let info = info(interface);
         out.push(|out| info.encode(out));
         for own in &interface.addresses {
-            let address = IfAddr {
-                added: true,
-                interface: link(interface),
-                address: own.local,
-                broadcast: own.broadcast.or(own.peer),
-            };
+            let address = if_addr(interface, own, true);
             if family == AF_UNSPEC || family == address.family() {
                 out.push(|out| address.encode(out));
             }
         }
-    }
-}
-
-fn link(interface: &Interface) -> LinkAddr {
-    LinkAddr {
-        ifindex: u16::try_from(interface.ifindex.0).unwrap_or(0),
-        kind: if interface.ethernet { IFT_ETHER } else { 0 },
-        name: interface.name.clone(),
-        address: interface.mac.map(|mac| mac.to_vec()).unwrap_or_default(),
-    }
-}
-
-fn info(interface: &Interface) -> IfInfo {
-    const IFF_UP: u32 = 0x1;
-    const IFF_BROADCAST: u32 = 0x2;
-    const IFF_LOOPBACK: u32 = 0x8;
-    const IFF_POINTOPOINT: u32 = 0x10;
-    const IFF_RUNNING: u32 = 0x40;
-    const IFF_MULTICAST: u32 = 0x8000;
-
-    let flags = [
-        (interface.up, IFF_UP),
-        (interface.broadcast, IFF_BROADCAST),
-        (interface.loopback, IFF_LOOPBACK),
-        (interface.point_to_point, IFF_POINTOPOINT),
-        (interface.is_running(), IFF_RUNNING),
-        (interface.multicast, IFF_MULTICAST),
-    ];
-    let set = flags.iter().filter(|(set, _)| *set);
-    IfInfo {
-        index: u16::try_from(interface.ifindex.0).unwrap_or(0),
-        flags: set.map(|(_, flag)| flag).sum(),
-        link_state: if interface.carrier { 2 } else { 1 },
-        mtu: interface.mtu,
-        kind: if interface.ethernet { IFT_ETHER } else { 0 },
-        address_length: if interface.mac.is_some() { 6 } else { 0 },
     }
 }

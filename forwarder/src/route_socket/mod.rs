@@ -12,6 +12,7 @@
 mod batch;
 mod client;
 mod dump;
+mod lldata;
 mod outbox;
 mod side;
 mod socket;
@@ -31,6 +32,7 @@ use tracing::warn;
 pub use socket::Listener;
 
 use crate::rib_task::RibHandle;
+use crate::route_events::Events;
 use users::Users;
 
 /// What the tasks work with.
@@ -42,6 +44,8 @@ pub struct Parts {
     pub rib4: RibHandle<Ipv4>,
     /// Likewise.
     pub rib6: RibHandle<Ipv6>,
+    /// What is told besides routes.
+    pub events: Events,
     /// Names, numbers and addresses of interfaces.
     pub interfaces: watch::Receiver<Arc<Interfaces>>,
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ifindex};
 use forwarder_core::rib::socket::{ClientId, Op, Outcome, Request, Settings, Way, route_message};
+use forwarder_core::route_event::link;
 use forwarder_core::route_msg::number::*;
 use forwarder_core::route_msg::{
     Errno, Gateway, LinkAddr, RequestKind, RouteMessage, RouteRequest,
@@ -158,12 +159,7 @@ fn name_interface<F: Family>(
         return;
     };
     if message.wants_ifp {
-        reply.ifp = Some(LinkAddr {
-            ifindex: u16::try_from(interface.ifindex.0).unwrap_or(0),
-            kind: if interface.ethernet { IFT_ETHER } else { 0 },
-            name: interface.name.clone(),
-            address: interface.mac.map(|mac| mac.to_vec()).unwrap_or_default(),
-        });
+        reply.ifp = Some(link(interface));
     }
     let gateway: Option<IpAddr> = hop.and_then(|hop| hop.gateway).map(Into::into);
     let mut of_family = interface

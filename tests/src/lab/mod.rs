@@ -63,7 +63,7 @@ pub use process::Process;
 pub use router::{Router, RouterOptions, forwarder_binary};
 pub use skip::{need, skip};
 pub use star::{Star, StarOptions};
-pub use wait::{LONG, SHORT, wait_for};
+pub use wait::{LONG, SHORT, patience, wait_for};
 
 use state::State;
 

@@ -42,8 +42,9 @@ pub fn wait_for<T>(
 }
 
 /// How many times as long every deadline is: `FORWARDER_LAB_PATIENCE`, for
-/// machines that are emulated.
-fn patience() -> u32 {
+/// machines that are emulated. For what a test itself bounds.
+#[must_use]
+pub fn patience() -> u32 {
     let variable = std::env::var("FORWARDER_LAB_PATIENCE").ok();
     variable.and_then(|text| text.parse().ok()).unwrap_or(1)
 }

@@ -1,6 +1,5 @@
 //! The engines against one another, and what only one of them has.
 
-use forwarder::dataplane::object::RowLayout;
 use forwarder_tests::numbers::Numbers;
 
 use super::*;
@@ -130,6 +129,19 @@ fn a_full_table_refuses_a_prefix_and_takes_it_after_a_release() {
     assert_eq!(bench.tables.of::<Ipv4>().rows(), (257, 257));
 }
 
+/// A table of more than 4 MiB, which kernels before 6.0 take only as entries.
+#[test]
+fn a_large_table_is_loaded_in_the_layout_that_the_kernel_takes() {
+    let lookup = Lookup::Multibit {
+        rows4: 8192,
+        rows6: 8192,
+    };
+    let object = Object::load(lookup).expect("load");
+    let mut bench = Bench::with_object(program::FORWARD, object);
+    bench.forwards(&frame());
+    assert_eq!(bench.tables.of::<Ipv4>().rows().1, 8192);
+}
+
 /// As kernels before 6.0 have them.
 #[test]
 fn rows_that_are_entries_of_their_own_forward_alike() {
@@ -137,8 +149,8 @@ fn rows_that_are_entries_of_their_own_forward_alike() {
         rows4: 2048,
         rows6: 2048,
     };
-    for name in [program::FORWARD, program::FORWARD_FRAGS] {
-        let object = Object::load_laid_out(lookup, RowLayout::Entries, 7).expect("load");
+    for name in programs() {
+        let object = Object::load_laid_out(lookup, RowLayout::Entries, SEED).expect("load");
         let mut bench = Bench::with_object(name, object);
         bench.forwards(&frame());
         let word = nexthop_word(NexthopKind::Drop, Reason::Blackhole as u32);

@@ -6,7 +6,7 @@ use forwarder_tests::frame::Frame6;
 use super::*;
 
 fn on_both(test: impl Fn(&mut Bench)) {
-    for name in [program::FORWARD, program::FORWARD_FRAGS] {
+    for name in programs() {
         test(&mut Bench::new(name, Lookup::Kernel));
     }
 }

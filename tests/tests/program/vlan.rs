@@ -1,5 +1,6 @@
 //! VLAN tags: popped, pushed, exchanged, left alone, and what is the kernel's.
 
+use aya::programs::ProgramError;
 use forwarder_common::abi::{PORT_VLANS, Tags, VlanKey};
 use forwarder_tests::frame::Frame6;
 
@@ -576,6 +577,11 @@ fn a_short_frame_is_padded_when_it_loses_tags() {
 /// program 256 bytes, keeps 40, and the rest is metadata here.
 #[test]
 fn a_frame_without_room_for_a_tag_goes_up_unchanged() {
+    if !takes_long_metadata() {
+        let (release, _) = running_kernel();
+        let why = format!("Linux {release} takes 32 bytes of metadata, which leaves room for tags");
+        return skip("program-no-headroom", &why);
+    }
     on_trunk(|bench| {
         leaves_with(bench, DOUBLE.tags);
         for trailer in [0, 30] {
@@ -587,7 +593,8 @@ fn a_frame_without_room_for_a_tag_goes_up_unchanged() {
                 let before = bench.count(NUMBER, reason);
                 let mut bytes = vec![0; metadata];
                 bytes.extend(frame.bytes());
-                let action = run_behind(bench, &mut bytes, metadata as u32);
+                let ran = run_behind(bench, &mut bytes, metadata as u32);
+                let action = ran.expect("test_run");
                 assert_eq!(bench.count(NUMBER, reason), before + 1, "{metadata}");
                 if reason == Reason::NoHeadroom {
                     assert_eq!(action, XDP_PASS);
@@ -598,23 +605,34 @@ fn a_frame_without_room_for_a_tag_goes_up_unchanged() {
     });
 }
 
+/// Metadata was 32 bytes at most (`xdp_metalen_invalid`), later 255.
+fn takes_long_metadata() -> bool {
+    let mut bench = Bench::new(program::FORWARD, ENGINES[0]);
+    let mut bytes = vec![0; 36];
+    bytes.extend(frame().bytes());
+    let ran = run_behind(&mut bench, &mut bytes, 36);
+    // What is refused otherwise than by that rule fails in the test.
+    let Err(ProgramError::SyscallError(refused)) = ran else {
+        return true;
+    };
+    refused.io_error.raw_os_error() != Some(nix::libc::EINVAL)
+}
+
 /// Runs a frame with metadata in front of it, which comes back in its place.
-fn run_behind(bench: &mut Bench, bytes: &mut Vec<u8>, metadata: u32) -> u32 {
+fn run_behind(bench: &mut Bench, bytes: &mut Vec<u8>, metadata: u32) -> Result<u32, ProgramError> {
     let context: Vec<u8> = [metadata, bytes.len() as u32, 0, PORT, 0, 0]
         .iter()
         .flat_map(|word: &u32| word.to_ne_bytes())
         .collect();
     let mut out = vec![0; bytes.len() + 64];
     let program = bench.object.xdp(bench.program).expect("program");
-    let result = program
-        .test_run(TestRunOptions {
-            data_in: Some(bytes),
-            data_out: Some(&mut out),
-            ctx_in: Some(&context),
-            ..TestRunOptions::default()
-        })
-        .expect("test_run");
+    let result = program.test_run(TestRunOptions {
+        data_in: Some(bytes),
+        data_out: Some(&mut out),
+        ctx_in: Some(&context),
+        ..TestRunOptions::default()
+    })?;
     out.truncate(result.data_size_out as usize);
     *bytes = out;
-    result.return_value
+    Ok(result.return_value)
 }

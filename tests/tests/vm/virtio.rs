@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use forwarder_tests::lab::{self, Lab, Namespace, Router, SHORT, skip, wait_for};
+use forwarder_tests::lab::{Lab, Namespace, Router, SHORT, wait_for};
 
+use crate::in_guest;
 use crate::pktgen::{Flow, TTL};
 
 const NATIVE: &str = "[dataplane]\nattach = \"native\"\n";
@@ -95,13 +96,6 @@ fn take(card: &str, namespace: &Namespace) -> anyhow::Result<()> {
         );
         Ok(())
     })
-}
-
-fn in_guest(name: &str, body: impl FnOnce(&Lab) -> anyhow::Result<()>) {
-    if std::env::var_os("FORWARDER_VM").is_none() {
-        return skip(name, "it needs a guest of `cargo xtask test vm`");
-    }
-    lab::test(name, body);
 }
 
 fn start(lab: &Lab, cables: &Cables) -> anyhow::Result<Router> {

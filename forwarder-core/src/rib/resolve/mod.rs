@@ -16,6 +16,7 @@
 mod index;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::index::{OnLink, OwnAddresses};
@@ -377,7 +378,7 @@ impl<F: Family> Resolver<F> {
         };
         self.own.check(gateway).map_err(refuse)?;
         match target.ifindex {
-            Some(ifindex) if target.onlink => Ok(ifindex),
+            Some(ifindex) if target.onlink || is_link_local(gateway.into()) => Ok(ifindex),
             wanted => self
                 .on_link
                 .covering(target.table, gateway)
@@ -415,4 +416,10 @@ fn hops<F: Family>(candidate: Option<&Candidate<F>>) -> &[Nexthop<F>] {
 /// that lie in it.
 pub(super) fn is_on_link<F: Family>(route: &Candidate<F>) -> bool {
     route.kind == RouteType::Unicast && route.nexthops.iter().all(|hop| hop.gateway.is_none())
+}
+
+/// Such an address is on every link that it is named with. The connected routes
+/// do not say so: all links have the same one, of which one is selected.
+fn is_link_local(gateway: IpAddr) -> bool {
+    matches!(gateway, IpAddr::V6(gateway) if gateway.is_unicast_link_local())
 }

@@ -60,9 +60,6 @@ impl<F: Family> Rib<F> {
             return Err(refused);
         }
         self.commit();
-        Ok(all
-            .into_iter()
-            .map(|applied| self.outcome(applied))
-            .collect())
+        Ok(all.iter().map(|applied| self.outcome(applied)).collect())
     }
 }

@@ -25,8 +25,11 @@ const PROTO_STATIC: u8 = 4;
 pub fn is_told<F: Family>(table: TableId, route: &Route<F>) -> bool {
     match route.kind {
         RouteType::Local => true,
-        RouteType::Broadcast | RouteType::Anycast | RouteType::Multicast => false,
-        RouteType::Throw | RouteType::KernelOnly => false,
+        RouteType::Broadcast
+        | RouteType::Anycast
+        | RouteType::Multicast
+        | RouteType::Throw
+        | RouteType::KernelOnly => false,
         RouteType::Unicast
         | RouteType::Blackhole
         | RouteType::Unreachable

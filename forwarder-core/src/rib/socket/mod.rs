@@ -16,16 +16,19 @@ mod batch;
 mod holds;
 mod message;
 mod owners;
+mod query;
+mod settings;
 pub mod stored;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use self::apply::Stored;
 pub use self::batch::Refused;
 use self::holds::Holds;
 pub use self::message::{is_told, route_message, tell_change, tell_route};
 use self::owners::Owners;
+pub use self::table::Stored;
 use super::{Change, Generation};
 use crate::net::{Family, Ifindex, TableId};
 use crate::route::{Attributes, Route};

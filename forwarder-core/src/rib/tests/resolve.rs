@@ -2,6 +2,7 @@
 //! link or a connected route changes.
 
 use super::*;
+use crate::net::Ipv6;
 
 const TO: &str = "203.0.113.0/24";
 
@@ -179,4 +180,44 @@ fn a_resolved_candidate_is_shared_and_not_copied() {
     let route = selected(&mut rib, TO).unwrap();
     let entry = rib.entry(MAIN, net(TO)).unwrap();
     assert!(Arc::ptr_eq(&route, &entry.offers[0].candidate));
+}
+
+/// All links have fe80::/64, and one of these routes is selected; a link-local
+/// gateway is on the link that it is named with nevertheless, and on no other.
+#[test]
+fn a_link_local_gateway_is_on_the_link_that_it_is_named_with() {
+    let mut rib = Rib::<Ipv6>::new(7, RibConfig::default());
+    let prefix = |text: &str| text.parse::<ipnet::Ipv6Net>().unwrap();
+    for ifindex in [ETH1, ETH2] {
+        rib.set_link(ifindex, true, true);
+    }
+    let hop = |ifindex| Nexthop::<Ipv6> {
+        gateway: Some("fe80::1".parse().unwrap()),
+        ifindex,
+        weight: 1,
+        onlink: false,
+    };
+    for (text, ifindex) in [
+        ("2001:db8:1::/48", Some(ETH1)),
+        ("2001:db8:2::/48", Some(ETH2)),
+        ("2001:db8:3::/48", None),
+    ] {
+        let candidate = Candidate {
+            kind: RouteType::Unicast,
+            nexthops: vec![hop(ifindex)],
+            source: Source::Static,
+            distance: Distance(1),
+            metric: 0,
+            tag: 0,
+            mtu: None,
+            kernel_metric: None,
+            preferred_source: None,
+            attributes: None,
+        };
+        rib.update(Instant::ZERO, MAIN, prefix(text), candidate);
+        rib.commit();
+        let selected = rib.entry(MAIN, prefix(text)).unwrap().selected;
+        let interface = selected.and_then(|route| route.nexthops[0].ifindex);
+        assert_eq!(interface, ifindex, "{text}");
+    }
 }

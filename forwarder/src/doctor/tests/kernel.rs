@@ -15,10 +15,16 @@ fn an_older_kernel_is_told_what_it_lacks() {
             .filter(|one| one.level == Level::Note);
         notes.map(|note| note.check).collect::<Vec<_>>()
     };
-    let all = ["managed-neighbours", "multi-buffer", "xdp-features"];
+    let all = [
+        "generic-hook",
+        "managed-neighbours",
+        "multi-buffer",
+        "xdp-features",
+    ];
     assert_eq!(lacks((5, 10)), all);
-    assert_eq!(lacks((5, 16)), all[1..]);
-    assert_eq!(lacks((5, 18)), all[2..]);
+    assert_eq!(lacks((5, 15)), all[1..]);
+    assert_eq!(lacks((5, 16)), all[2..]);
+    assert_eq!(lacks((5, 18)), all[3..]);
     assert_eq!(lacks((6, 3)), [""; 0]);
 }
 

@@ -72,6 +72,25 @@ fn a_kernel_that_does_not_tell_of_peers_is_a_note() {
     );
 }
 
+/// The daemon then redirects nothing there; GRO is no way out of it before 5.13.
+#[test]
+fn without_the_kernels_word_a_veth_takes_the_slow_path() {
+    let mut facts = deaf();
+    facts.interfaces[0].abilities = None;
+    facts.kernel.version = Some((5, 10));
+    let found = finding(&facts, "veth-peer");
+    assert_eq!(
+        (found.level, &found.commands[..]),
+        (Level::Problem, &[][..])
+    );
+    facts.config.dataplane.attach = Attach::Auto;
+    assert_eq!(finding(&facts, "veth-peer").level, Level::Ok);
+    facts.interfaces[1] = nic("eth1");
+    assert_eq!(finding(&facts, "veth-peer").level, Level::Problem);
+    facts.kernel.version = Some((6, 1));
+    assert_eq!(finding(&facts, "veth-peer").level, Level::Warning);
+}
+
 #[test]
 fn a_veth_without_carrier_has_a_peer_to_set_up() {
     let down = with(|facts| {

@@ -24,8 +24,8 @@ use super::wire::Malformed;
 pub(crate) use address::FIXED_LEN as ADDRESS_LEN;
 pub(crate) use link::{FIXED_LEN as LINK_LEN, IFLA_EXT_MASK, Link, RTEXT_FILTER_SKIP_STATS};
 pub(crate) use neighbour::{
-    Entry as NeighbourEntry, FIXED_LEN as NEIGHBOUR_LEN, NDA_DST, NDA_FLAGS_EXT, NTF_EXT_MANAGED,
-    decode_entry as decode_neighbour,
+    Entry as NeighbourEntry, FIXED_LEN as NEIGHBOUR_LEN, NDA_DST, NDA_FLAGS_EXT, NDA_LLADDR,
+    NTF_EXT_MANAGED, decode_entry as decode_neighbour,
 };
 pub(crate) use netconf::{FIXED_LEN as NETCONF_LEN, Netconf};
 pub(crate) use nexthop::FIXED_LEN as NEXTHOP_LEN;

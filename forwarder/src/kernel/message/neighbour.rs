@@ -12,7 +12,7 @@ use super::{NeighbourMessage, family};
 /// Length of `struct ndmsg`.
 pub(crate) const FIXED_LEN: usize = 12;
 pub(crate) const NDA_DST: u16 = 1;
-const NDA_LLADDR: u16 = 2;
+pub(crate) const NDA_LLADDR: u16 = 2;
 pub(crate) const NDA_FLAGS_EXT: u16 = 15;
 /// Under `NDA_FLAGS_EXT`: the kernel keeps the entry resolved.
 pub(crate) const NTF_EXT_MANAGED: u32 = 1;

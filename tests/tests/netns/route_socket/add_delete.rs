@@ -242,3 +242,23 @@ fn route4_the_fast_path_and_the_kernel_follow_the_client() {
         Ok(())
     });
 }
+
+#[test]
+fn route4_case_38_a_route_is_added_while_its_interface_is_down() {
+    case("38-down", |bed, client| {
+        client.done(Request::add("198.18.0.0/15", GATEWAY)?)?;
+        bed.r1.run("ip link set eth0 down")?;
+        client.wait("the other route to go down", |message| {
+            message.kind() == RTM_DELETE && message.prefix().as_deref() == Some("198.18.0.0/15")
+        })?;
+        let on_eth0 = Request::add("203.0.113.0/24", GATEWAY)?.interface(bed.eth0);
+        let reply = client.done(on_eth0)?;
+        ensure!(reply.flags() & RTF_UP == 0, "{reply:?}");
+        bed.r1.run("ip link set eth0 up")?;
+        let up = client.wait("the route to come up", |message| {
+            message.kind() == RTM_ADD && message.prefix().as_deref() == Some("203.0.113.0/24")
+        })?;
+        ensure!(up.flags() & RTF_UP != 0 && up.pid() == 0, "{up:?}");
+        Ok(())
+    });
+}

@@ -1,10 +1,10 @@
 //! The same in IPv6.
 
 use anyhow::{Context as _, ensure};
-use forwarder_tests::bsd::Request;
 use forwarder_tests::bsd::number::*;
+use forwarder_tests::bsd::{Request, ip};
 
-use super::{ESRCH, case};
+use super::{ENETUNREACH, ESRCH, case};
 
 const SUBNET: &str = "2001:db8:0:0:8000::/65";
 const NET: &str = "2001:db8:f::/48";
@@ -83,6 +83,31 @@ fn route4_case_16_change_clears_flags() {
         let reply = client.done(Request::get(NET)?)?;
         ensure!(reply.flags() & protocols == 0, "{reply:?}");
         Ok(())
+    });
+}
+
+/// A link-local gateway means nothing without the interface that it is on.
+#[test]
+fn route4_case_17_a_link_local_gateway_is_on_the_interface_of_its_scope() {
+    case("17", |bed, client| {
+        let scoped = |interface: u16| -> anyhow::Result<Request> {
+            let mut gateway = ip("fe80::fe".parse()?);
+            gateway[24..28].copy_from_slice(&u32::from(interface).to_ne_bytes());
+            Ok(Request::add(NET, GATEWAY)?.raw(RTA_GATEWAY, &gateway))
+        };
+        for interface in [bed.eth0, bed.eth1] {
+            let reply = client.done(scoped(interface)?)?;
+            ensure!(reply.index() == interface, "{reply:?}");
+            ensure!(reply.gateway().as_deref() == Some("fe80::fe"), "{reply:?}");
+            // Header, destination, and in the gateway.
+            let scope = &reply.bytes()[152 + 32 + 24..][..4];
+            ensure!(scope == u32::from(interface).to_ne_bytes(), "{reply:?}");
+            bed.router.wait_until_settled()?;
+            let shown = bed.router.show(&format!("routes {NET}"))?;
+            ensure!(shown[0]["installed"]["kernel"] == true, "{shown}");
+            client.done(Request::delete(NET)?)?;
+        }
+        client.refused(scoped(0)?, ENETUNREACH).map(drop)
     });
 }
 

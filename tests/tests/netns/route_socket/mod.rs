@@ -8,8 +8,11 @@
 //! ```
 
 mod add_delete;
+mod batches;
 mod change;
+mod dumps;
 mod get;
+mod greeted;
 mod ipv6;
 mod killed;
 mod links;
@@ -116,4 +119,14 @@ fn configured(
         let mut client = bed.client()?;
         body(&bed, &mut client)
     });
+}
+
+/// The beginning of one of the daemon's own messages (`docs/route-socket.md`).
+fn own(kind: u8, length: u16, seq: i32) -> Vec<u8> {
+    let mut bytes = vec![0; usize::from(length)];
+    bytes[..2].copy_from_slice(&length.to_ne_bytes());
+    bytes[2] = forwarder_tests::bsd::number::VERSION;
+    bytes[3] = kind;
+    bytes[8..12].copy_from_slice(&seq.to_ne_bytes());
+    bytes
 }

@@ -19,7 +19,7 @@ const MAY_CHANGE: &str = "FORWARDER_TEST_MAY_CHANGE";
 #[test]
 fn route4_case_65_others_may_ask_but_not_change() {
     case("65", |bed, client| {
-        run(bed.client()?, |command| {
+        run(&bed.client()?, |command| {
             command.uid(NOBODY).gid(NOBODY).env(MAY_CHANGE, "no");
         })?;
         client.refused(Request::get(SUBNET)?, ESRCH).map(drop)
@@ -33,14 +33,14 @@ fn route4_case_66_a_child_writes_in_its_own_name() {
     case("66-child", |bed, client| {
         let mut shared = bed.client()?;
         shared.done(Request::get(CONNECTED)?)?;
-        run(shared, |command| {
+        run(&shared, |command| {
             command.env(MAY_CHANGE, "yes");
         })?;
         client.done(Request::get(SUBNET)?).map(drop)
     });
 }
 
-fn run(connection: Client, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
+fn run(connection: &Client, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
     let descriptor: OwnedFd = connection.socket().as_fd().try_clone_to_owned()?;
     // By its link, which another user may follow wherever the file lies.
     let mut command = Command::new("/proc/self/exe");

@@ -43,7 +43,6 @@ struct Engines<F: Side> {
     runtime: tokio::runtime::Runtime,
     writer: KernelWriter,
     egress: Ifindex,
-    context: Vec<u8>,
     model: PrefixMap<F::Prefix, u32>,
     frame: Vec<u8>,
 }
@@ -61,7 +60,8 @@ fn in_namespace(test: impl FnOnce() + Send) {
     });
 }
 
-/// Two ports that forward, and every next hop a neighbour of the first.
+/// Two ports that forward, every next hop a neighbour of the first; the second
+/// is where test_run has frames arrive.
 fn ports<F: Side>() -> [u32; 2] {
     let mut batch = String::from(
         "link add v0 type veth peer name v1\nlink set v0 up\nlink set v1 up\nlink set lo up\n",
@@ -86,7 +86,7 @@ fn ports<F: Side>() -> [u32; 2] {
     std::io::Write::write_all(&mut stdin, batch.as_bytes()).expect("ip reads");
     drop(stdin);
     assert!(ip.wait().expect("ip ends").success(), "{batch}");
-    ["v0", "v1"].map(|name| if_nametoindex(name).expect(name))
+    ["v0", "lo"].map(|name| if_nametoindex(name).expect(name))
 }
 
 impl Engine {
@@ -127,13 +127,12 @@ impl Engine {
     }
 
     /// The next hop that a frame leaves by; `None` where it goes up.
-    fn answer(&mut self, frame: &[u8], context: &[u8]) -> Option<u32> {
+    fn answer(&mut self, frame: &[u8]) -> Option<u32> {
         let mut out = [0; 256];
         let program = self.object.xdp(program::FORWARD).expect("program");
         let result = program.test_run(TestRunOptions {
             data_in: Some(frame),
             data_out: Some(&mut out),
-            ctx_in: Some(context),
             ..TestRunOptions::default()
         });
         match result.expect("test_run").return_value {
@@ -167,13 +166,11 @@ impl<F: Side> Engines<F> {
         };
         let writer = runtime.block_on(async { KernelWriter::open(identity).expect("netlink") });
         let frame = F::frame(PORT_MAC);
-        let words = [0, frame.len() as u32, 0, ports[1], 0, 0];
         Engines {
             engines: engines.map(|(name, lookup)| Engine::new(name, lookup, ports)),
             runtime,
             writer,
             egress: Ifindex(ports[0]),
-            context: words.iter().flat_map(|word| word.to_ne_bytes()).collect(),
             model: PrefixMap::new(),
             frame,
         }
@@ -234,7 +231,7 @@ impl<F: Side> Engines<F> {
         let expected = self.model.get_lpm(&F::host(address));
         let hop = expected.map(|(_, hop)| *hop);
         for engine in &mut self.engines {
-            let answer = engine.answer(&self.frame, &self.context);
+            let answer = engine.answer(&self.frame);
             assert_eq!(
                 answer, hop,
                 "{} for {address}, the match is {expected:?}",

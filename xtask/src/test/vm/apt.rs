@@ -1,6 +1,7 @@
 //! Debian packages that are downloaded and unpacked, not installed: by a
-//! configuration of apt's own under `target/vm/apt`, with the machine's sources
-//! and the security suite of the release before, which has the oldest kernel.
+//! configuration of apt's own under `target/vm/apt`, with the machine's sources,
+//! the security suite of the release before, which has the oldest kernel, and
+//! the backports, which have a QEMU without the faults of Debian 12's (machine.rs).
 //!
 //! Not installed, since that would change what the operator has: a QEMU of
 //! Debian 12 drives out newer tools of QEMU's, and busybox-static busybox.
@@ -13,9 +14,14 @@ use anyhow::{Context as _, ensure};
 
 use crate::shell;
 
-/// Where the oldest kernel is, and the suite whose mirror has it, too.
-const OLD_SUITE: &str = "bullseye-security";
-const KNOWN_SUITE: &str = "bookworm-security";
+/// Suites that are wanted, and those of the machine's whose mirrors have them,
+/// too.
+const SUITES: [(&str, &str); 2] = [
+    ("bullseye-security", "bookworm-security"),
+    ("bookworm-backports", "bookworm"),
+];
+/// As good as the others': the newest version is taken.
+const PREFERENCES: &str = "Package: *\nPin: release n=bookworm-backports\nPin-Priority: 500\n";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// apt with its lists and its cache in a directory of ours.
@@ -34,6 +40,7 @@ impl Apt {
             directory: directory.to_path_buf(),
         };
         fs::write(directory.join("sources.list"), sources())?;
+        fs::write(directory.join("preferences"), PREFERENCES)?;
         fs::write(apt.file(), apt.configuration())
             .with_context(|| format!("writing {}", apt.file().display()))?;
         Ok(apt)
@@ -114,6 +121,7 @@ impl Apt {
         let directory = self.directory.display();
         format!(
             "Dir::Etc::sourcelist \"{directory}/sources.list\";\n\
+             Dir::Etc::preferences \"{directory}/preferences\";\n\
              Dir::State::lists \"{directory}/lists\";\n\
              Dir::Cache \"{directory}/cache\";\n\
              Acquire::Languages \"none\";\n\
@@ -124,23 +132,27 @@ impl Apt {
 }
 
 /// The machine's own `sources.list` (its `sources.list.d` is read anyhow), and
-/// the older suite from the mirror that has the known one.
+/// the other suites.
 fn sources() -> String {
-    let own = fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
+    let mut all = fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
     let mut list = shell::command("apt-get");
     list.args(["indextargets", "--format", "$(RELEASE) $(REPO_URI)"]);
     let targets = shell::output(&mut list).unwrap_or_default();
-    match mirror(&targets) {
-        Some(mirror) => format!("{own}\ndeb [signed-by={KEYRING}] {mirror} {OLD_SUITE} main\n"),
-        None => own,
+    for (wanted, known) in SUITES {
+        if let Some(mirror) = mirror(&targets, known) {
+            all.push_str(&format!(
+                "\ndeb [signed-by={KEYRING}] {mirror} {wanted} main\n"
+            ));
+        }
     }
+    all
 }
 
-/// The mirror of the known suite in `apt-get indextargets`'s lines.
-fn mirror(targets: &str) -> Option<&str> {
+/// The mirror of a suite in `apt-get indextargets`'s lines.
+fn mirror<'a>(targets: &'a str, suite: &str) -> Option<&'a str> {
     targets
         .lines()
-        .find_map(|line| line.strip_prefix(KNOWN_SUITE)?.strip_prefix(' '))
+        .find_map(|line| line.strip_prefix(suite)?.strip_prefix(' '))
 }
 
 /// Numbers in a name compare as numbers: 6.12.100 is newer than 6.12.99.
@@ -176,9 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn the_mirror_is_that_of_the_known_suite() {
-        let targets = "bookworm mirror:/debian/\nbookworm-security mirror:/debian-security/\n";
-        assert_eq!(mirror(targets), Some("mirror:/debian-security/"));
-        assert_eq!(mirror("bookworm mirror:/debian/\n"), None);
+    fn the_mirror_is_that_of_the_suite() {
+        let targets = "bookworm-security mirror:/debian-security/\nbookworm mirror:/debian/\n";
+        assert_eq!(mirror(targets, "bookworm"), Some("mirror:/debian/"));
+        let security = mirror(targets, "bookworm-security");
+        assert_eq!(security, Some("mirror:/debian-security/"));
+        assert_eq!(mirror("bookworm mirror:/debian/\n", "bullseye"), None);
     }
 }

@@ -1,9 +1,13 @@
 //! One run of QEMU.
 //!
 //! Emulated (TCG) even where /dev/kvm exists: hardware help that does not know
-//! the guest's kernel hangs instead of failing. `-cx16` is masked since QEMU 7.2
-//! spoils the flags behind `cmpxchg16b` with one thread a processor, and newer
-//! kernels die of it.
+//! the guest's kernel hangs instead of failing.
+//!
+//! With one thread a processor QEMU before 8.1 runs stale code: a page was
+//! translated without being locked, so that a kernel that patches itself (jump
+//! labels, the XDP dispatcher) dies of a breakpoint that it has long removed.
+//! And 7.2 spoils the flags behind `cmpxchg16b`, hence `-cx16`. The backports'
+//! QEMU has neither fault.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -28,7 +28,7 @@ impl Tools {
             let part = root.with_extension("part");
             let _ = fs::remove_dir_all(&part);
             apt.unpack(&PACKAGES, &part)
-                .context("QEMU comes from Debian 12's packages")?;
+                .context("QEMU comes from Debian 12's packages and its backports")?;
             fs::rename(&part, &root).context("putting QEMU in its place")?;
         }
         Ok(Tools(root))
