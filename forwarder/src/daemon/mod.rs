@@ -143,7 +143,7 @@ struct Daemon {
     cancel: CancellationToken,
     /// Cancelled before: the dataplane, which still needs them.
     dataplane_cancel: CancellationToken,
-    dataplane_task: JoinHandle<()>,
+    dataplane_task: oneshot::Receiver<()>,
     keeper_task: JoinHandle<()>,
     _lock: Option<ExporterLock>,
 }
@@ -163,7 +163,17 @@ impl Daemon {
             let wanted = config.kernel.export;
             wanted.then(|| KernelWriter::open(identity)).transpose()
         };
-        let (writer4, writer6) = (open_writer()?, open_writer()?);
+        // The fast path has a thread of its own: a table that is filled holds up
+        // neither the route database nor its clients.
+        let plane_runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("starting the runtime of the dataplane")?;
+        // Its sockets and its timer are watched by its own runtime.
+        let (writer4, writer6) = {
+            let _entered = plane_runtime.enter();
+            (open_writer()?, open_writer()?)
+        };
         rip::check(&config)?;
         let (plane, event_maps) = Plane::load(&config)?;
         let features = Features::open()
@@ -235,11 +245,15 @@ impl Daemon {
         };
         let grace = Grace::start().context("starting the thread for grace periods")?;
         let programmers = (Programmer::new(writer4), Programmer::new(writer6));
-        let (mut dataplane_task, reached) =
-            DataplaneTask::new(plane, programmers, features, grace, config.clone(), inputs);
+        let (mut dataplane_task, reached) = {
+            let _entered = plane_runtime.enter();
+            DataplaneTask::new(plane, programmers, features, grace, config.clone(), inputs)
+                .context("making a timer for the dataplane")?
+        };
         attach(&mut dataplane_task, config.dataplane.attach)?;
         let dataplane_cancel = CancellationToken::new();
-        let dataplane_task = tokio::spawn(dataplane_task.run(dataplane_cancel.clone()));
+        let dataplane_task =
+            run_dataplane(plane_runtime, dataplane_task.run(dataplane_cancel.clone()))?;
         tokio::spawn(constraints.run(cancel.clone()));
         tokio::spawn(rib_task4.run(cancel.clone()));
         tokio::spawn(rib_task6.run(cancel.clone()));
@@ -306,16 +320,32 @@ impl Daemon {
     async fn stop(mut self) {
         self.rip.stop().await;
         self.dataplane_cancel.cancel();
-        for (name, task) in [
-            ("dataplane", self.dataplane_task),
-            ("neighbours", self.keeper_task),
-        ] {
-            if let Err(error) = task.await {
-                error!("the task `{name}` has failed: {error}");
-            }
+        if self.dataplane_task.await.is_err() {
+            error!("the thread `dataplane` has failed");
+        }
+        if let Err(error) = self.keeper_task.await {
+            error!("the task `neighbours` has failed: {error}");
         }
         self.cancel.cancel();
     }
+}
+
+/// Starts the dataplane's thread. What is returned tells its end, with an error
+/// where it has panicked.
+fn run_dataplane(
+    runtime: tokio::runtime::Runtime,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("dataplane".into())
+        .spawn(move || {
+            runtime.block_on(task);
+            // Nobody waits where the daemon could not start.
+            let _ = ended.send(());
+        })
+        .context("starting the thread of the dataplane")?;
+    Ok(end)
 }
 
 /// The routing socket, unless it is switched off.

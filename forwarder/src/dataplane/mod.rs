@@ -29,6 +29,7 @@ mod log;
 pub mod mapped;
 pub mod memlock;
 pub mod object;
+mod pace;
 pub mod plane;
 pub mod ports;
 pub mod programmer;

@@ -6,7 +6,7 @@
 //! in small steps so that events about links and neighbours never wait behind
 //! a large table.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use forwarder_core::kernel::export::{ExportOp, Exporter, Installed, Refusal};
@@ -48,7 +48,7 @@ pub struct Reached {
 /// The mirror of the RIB's selected routes and the work that is left.
 pub struct Programmer<F: ProgrammedFamily> {
     /// What is, or is about to be, programmed.
-    mirror: BTreeMap<Key<F>, Selected<F>>,
+    mirror: HashMap<Key<F>, Selected<F>>,
     backlog: VecDeque<(Key<F>, Option<Selected<F>>)>,
     /// Pulled up to here.
     cursor: Generation,
@@ -62,7 +62,7 @@ impl<F: ProgrammedFamily> Programmer<F> {
     /// Nothing is programmed.
     pub fn new(writer: Option<KernelWriter>) -> Self {
         Programmer {
-            mirror: BTreeMap::new(),
+            mirror: HashMap::new(),
             backlog: VecDeque::new(),
             cursor: Generation::default(),
             reached: Reached::default(),

@@ -23,6 +23,7 @@ use super::features::Features;
 use super::feedback::{Feedback, Verdict};
 use super::grace::Grace;
 use super::keeper;
+use super::pace::Pace;
 use super::plane::{Plane, Resting};
 use super::programmer::{ProgrammedFamily, Programmer, Reached};
 use super::query::Query;
@@ -71,7 +72,9 @@ pub struct Inputs {
 
 /// Takes in what the route database has new.
 async fn pull<F: ProgrammedFamily>(rib: &mut RibHandle<F>, programmer: &mut Programmer<F>) {
-    rib.generation.borrow_and_update();
+    if *rib.generation.borrow_and_update() == programmer.cursor() {
+        return;
+    }
     match rib.since(programmer.cursor()).await {
         Ok(pulled) => programmer.pulled(pulled),
         Err(error) => warn!("{error:#}"),
@@ -89,6 +92,9 @@ pub struct DataplaneTask {
     feedback: Feedback,
     grace: Grace,
     resting: Option<Resting>,
+    pace: Pace,
+    /// The route database has something new.
+    news: bool,
     inputs: Inputs,
     reached: watch::Sender<[Reached; 2]>,
     /// When leftovers of an earlier life are removed; RIP needs a round to
@@ -110,7 +116,7 @@ impl DataplaneTask {
         grace: Grace,
         config: Arc<Config>,
         inputs: Inputs,
-    ) -> (DataplaneTask, watch::Receiver<[Reached; 2]>) {
+    ) -> std::io::Result<(DataplaneTask, watch::Receiver<[Reached; 2]>)> {
         let (reached, receiver) = watch::channel(Default::default());
         let task = DataplaneTask {
             plane,
@@ -122,6 +128,8 @@ impl DataplaneTask {
             feedback: Feedback::default(),
             grace,
             resting: None,
+            pace: Pace::new()?,
+            news: false,
             inputs,
             reached,
             sweep_at: None,
@@ -131,7 +139,7 @@ impl DataplaneTask {
             next_resolve: Instant::ZERO,
             next_growth: Instant::ZERO,
         };
-        (task, receiver)
+        Ok((task, receiver))
     }
 
     /// Attaches to the ports that there are at the start. What is refused then
@@ -162,12 +170,9 @@ impl DataplaneTask {
                 }
                 Ok(()) = self.inputs.ready4.changed() => self.kernel_known(),
                 Ok(()) = self.inputs.ready6.changed() => self.kernel_known(),
-                Ok(()) = self.inputs.rib4.generation.changed() => {
-                    pull(&mut self.inputs.rib4, &mut self.programmer4).await;
-                }
-                Ok(()) = self.inputs.rib6.generation.changed() => {
-                    pull(&mut self.inputs.rib6, &mut self.programmer6).await;
-                }
+                Ok(()) = self.inputs.rib4.generation.changed(), if !self.news => self.news = true,
+                Ok(()) = self.inputs.rib6.generation.changed(), if !self.news => self.news = true,
+                result = self.pace.due(), if self.news => self.pull(result).await,
                 Some(query) = self.inputs.queries.recv() => self.query(query),
                 () = self.grace.ended() => self.grace_ended(),
                 _ = tick.tick() => self.tick(),
@@ -181,6 +186,18 @@ impl DataplaneTask {
             self.settle();
         }
         self.shut_down().await;
+    }
+
+    /// Takes in what the route database has new. A timer that fails costs time,
+    /// no routes.
+    async fn pull(&mut self, due: std::io::Result<()>) {
+        if let Err(error) = due {
+            warn!("waiting for changes to gather: {error}");
+        }
+        self.news = false;
+        pull(&mut self.inputs.rib4, &mut self.programmer4).await;
+        pull(&mut self.inputs.rib6, &mut self.programmer6).await;
+        self.pace.pulled();
     }
 
     fn dataplane_events(&mut self, events: Vec<DataplaneEvent>) {

@@ -15,7 +15,7 @@
 
 mod index;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -94,7 +94,9 @@ struct Answer {
 #[derive(Debug)]
 struct Tracked<F: Family> {
     answer: Answer,
-    dependents: BTreeSet<(F::Prefix, Slot)>,
+    /// In no order, which shows nowhere: what is marked is sorted. A set that is
+    /// ordered costs a new route several cache misses.
+    dependents: HashSet<(F::Prefix, Slot)>,
 }
 
 /// Where a candidate sits.
@@ -248,7 +250,7 @@ impl<F: Family> Resolver<F> {
                 target,
                 Tracked {
                     answer,
-                    dependents: BTreeSet::new(),
+                    dependents: HashSet::new(),
                 },
             );
         }

@@ -25,13 +25,14 @@ pub struct Bulk {
     /// Of these in one packet.
     pub packed: usize,
     /// Additions a second, until the last is acknowledged: it is in the database
-    /// and stored.
+    /// and stored. The fast path asks the kernel's tables and keeps none.
     pub database: f64,
-    /// Until the fast path has the last.
+    /// Until a fast path with a table of its own has the last.
     pub fast_path: f64,
-    /// Bytes that the daemon has grown by, over the routes: database, journal and
-    /// what the fast path's compiler keeps.
+    /// Bytes that the daemon has grown by, over the routes: database and journal.
     pub memory: u64,
+    /// Likewise with what the fast path's compiler keeps.
+    pub memory_fast_path: u64,
 }
 
 /// A dump of it.
@@ -43,8 +44,35 @@ pub struct Snapshot {
     pub seconds: f64,
 }
 
+/// What a load came to.
+#[derive(Clone, Copy)]
+pub(super) struct Loaded {
+    routes: usize,
+    packed: usize,
+    acknowledged: f64,
+    arrived: f64,
+    memory: u64,
+}
+
+impl Bulk {
+    /// Of a daemon without a table in its fast path, and of one with.
+    pub(super) fn of(database: Loaded, fast_path: Loaded) -> Bulk {
+        Bulk {
+            routes: database.routes,
+            packed: database.packed,
+            database: database.acknowledged,
+            fast_path: fast_path.arrived,
+            memory: database.memory,
+            memory_fast_path: fast_path.memory,
+        }
+    }
+}
+
 /// Adds everything, and waits for the fast path.
-pub(super) fn load<F: BenchFamily>(daemon: &Daemon, entries: &[Entry<F>]) -> anyhow::Result<Bulk> {
+pub(super) fn load<F: BenchFamily>(
+    daemon: &Daemon,
+    entries: &[Entry<F>],
+) -> anyhow::Result<Loaded> {
     let messages = Messages::of::<F>(RTM_ADD, entries);
     let mut client = Client::connect(&daemon.socket(), &greeting(WRITER))?;
     let mut waiter = Client::connect(&daemon.socket(), &greeting(WRITER | WAIT_XDP))?;
@@ -52,16 +80,16 @@ pub(super) fn load<F: BenchFamily>(daemon: &Daemon, entries: &[Entry<F>]) -> any
     let before = daemon.memory()?;
     let start = Instant::now();
     client.pump(&messages.bytes, messages.length, packed, window)?;
-    let database = start.elapsed();
+    let acknowledged = start.elapsed();
     arrive::<F>(&mut waiter, entries)?;
-    let fast_path = start.elapsed();
+    let arrived = start.elapsed();
     let routes = messages.count();
     let per_second = |time: Duration| routes as f64 / time.as_secs_f64();
-    Ok(Bulk {
+    Ok(Loaded {
         routes,
         packed,
-        database: per_second(database),
-        fast_path: per_second(fast_path),
+        acknowledged: per_second(acknowledged),
+        arrived: per_second(arrived),
         memory: daemon.memory()?.saturating_sub(before) / routes.max(1) as u64,
     })
 }

@@ -83,8 +83,12 @@ pub fn run<F: BenchFamily>(
     drop((daemon, kernel));
 
     progress.step("routing socket: the whole table");
+    let alone = self::config::<F>(table, Engine::Kernel);
+    let daemon = Daemon::start(&ours, "database", &alone)?;
+    let database = bulk::load::<F>(&daemon, entries)?;
+    drop(daemon);
     let daemon = Daemon::start(&ours, "table", &config)?;
-    let bulk = bulk::load::<F>(&daemon, entries)?;
+    let bulk = Bulk::of(database, bulk::load::<F>(&daemon, entries)?);
     let snapshot = bulk::dump(&daemon, bulk.routes)?;
     progress.step("routing socket: a listener that does not read");
     let (changes, samples) = (options.stalled_changes, options.samples);

@@ -20,8 +20,8 @@ use super::netlink::{Netlink, datagrams};
 
 /// Requests outstanding in the second part.
 const OUTSTANDING: usize = 64;
-/// Of these, in one packet: four packets are on their way.
-const PACKED_TOGETHER: usize = 16;
+/// Of these, in one packet: one is worked on while the other is on its way.
+const PACKED_TOGETHER: usize = 32;
 /// Most additions of a sample.
 const SAMPLE: usize = 10_000;
 

@@ -98,7 +98,7 @@ fn socket(report: &SocketReport) -> String {
     format!(
         "\n{}\
          table of {} routes, {} a packet: {:.0} a second into the database, {:.0} with the \
-         fast path; {} bytes a route in the daemon\n\
+         fast path; {} and {} bytes a route in the daemon\n\
          read back: {} routes in {:.0} ms\n\
          {:.0} changes a second beside those that were timed\n\
          beside a listener that does not read: {:.0} changes a second, {:.0} without it, \
@@ -109,6 +109,7 @@ fn socket(report: &SocketReport) -> String {
         bulk.database,
         bulk.fast_path,
         bulk.memory,
+        bulk.memory_fast_path,
         snapshot.routes,
         snapshot.seconds * 1e3,
         visible.rate,
