@@ -221,6 +221,29 @@ impl<F: Family> Rib<F> {
             .last()
     }
 
+    /// The selected routes of our own sources that leave through this gateway on
+    /// this interface, at most so many.
+    pub fn through(
+        &self,
+        table: TableId,
+        gateway: F::Addr,
+        ifindex: Ifindex,
+        most: usize,
+    ) -> Vec<(F::Prefix, Arc<Route<F>>)> {
+        let leads = |route: &Arc<Route<F>>| {
+            let mut ways = route.nexthops.iter();
+            ways.any(|hop| hop.gateway == Some(gateway) && hop.ifindex == Some(ifindex))
+        };
+        let dependents = self.resolver.through(table, gateway, ifindex);
+        let selected = dependents.filter_map(|prefix| {
+            let entry = self.tables.get(&table)?.get(&prefix)?;
+            Some((prefix, entry.selected.clone().filter(leads)?))
+        });
+        let mut through: Vec<_> = selected.take(most).collect();
+        through.sort_by_key(|(prefix, _)| *prefix);
+        through
+    }
+
     /// Every prefix with its candidates, by table and prefix; lazy.
     pub fn entries(&self) -> impl Iterator<Item = EntryView<F>> {
         self.tables.iter().flat_map(|(table, map)| {

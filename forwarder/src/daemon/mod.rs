@@ -43,7 +43,7 @@ use crate::kernel::{
 };
 use crate::paths::Paths;
 use crate::rib_task::{self, OursEvent, RibHandle, RibTask};
-use crate::route_events::{self, Events};
+use crate::route_events::{self, Events, Packets};
 use crate::route_socket;
 use crate::run_dir::RunDir;
 use backend::DaemonBackend;
@@ -220,7 +220,11 @@ impl Daemon {
 
         let (events, questions) = mpsc::channel(QUERIES);
         let (event_sender, next) = mpsc::unbounded_channel();
+        let route_events = Events::new();
+        let ribs = (ribs4.handle.clone(), ribs6.handle.clone());
+        let packets = Packets::start(route_events.clone(), ribs.clone(), cancel.clone());
         let event_inputs = events::Inputs {
+            packets: packets.clone(),
             interfaces: interfaces.clone(),
             questions,
             next,
@@ -241,6 +245,7 @@ impl Daemon {
             rib6: ribs6.handle.clone(),
             queries: query_receiver,
             event_maps: event_sender,
+            packets,
             keeper: keeper_sender,
         };
         let grace = Grace::start().context("starting the thread for grace periods")?;
@@ -269,7 +274,7 @@ impl Daemon {
             events,
             rip: rip.commands(),
             interfaces: interfaces.clone(),
-            reached,
+            reached: reached.clone(),
             rip_reached,
             counters,
             control: control_sender,
@@ -280,11 +285,10 @@ impl Daemon {
                 error!("the API has ended: {error}");
             }
         });
-        let route_events = Events::new();
         tokio::spawn(route_events::follow_interfaces(
             route_events.clone(),
             interfaces.clone(),
-            (ribs4.handle.clone(), ribs6.handle.clone()),
+            ribs,
             cancel.clone(),
         ));
         if let Some(listener) = route_listener {
@@ -292,7 +296,8 @@ impl Daemon {
                 config: Arc::new(config.route_socket.clone()),
                 rib4: ribs4.handle.clone(),
                 rib6: ribs6.handle.clone(),
-                events: route_events.clone(),
+                reached,
+                events: route_events,
                 interfaces: interfaces.clone(),
             };
             tokio::spawn(route_socket::serve(listener, parts, cancel.clone()));

@@ -28,6 +28,7 @@ use tracing::warn;
 use crate::api::backend::EventQuery;
 use crate::api::model::{Event, Events};
 use crate::clock;
+use crate::route_events::Packets;
 
 /// Events remembered: a screen or two of `show events`, and more than come
 /// between two questions of `trace`.
@@ -55,6 +56,8 @@ pub struct Question {
 
 /// What the task listens to.
 pub struct Inputs {
+    /// Who tells the routing socket.
+    pub packets: Packets,
     /// Their names.
     pub interfaces: watch::Receiver<Arc<Interfaces>>,
     /// From the API.
@@ -84,12 +87,12 @@ async fn run(mut source: Source, mut inputs: Inputs) {
     loop {
         tokio::select! {
             Some(Question { query, reply }) = inputs.questions.recv() => {
-                source.drain(&mut recent, &inputs.interfaces.borrow());
+                source.drain(&mut recent, &inputs);
                 // Whoever has gone away is not told.
                 let _ = reply.send(recent.answer(clock::now(), query, source.lost()));
             }
             Some(maps) = inputs.next.recv() => {
-                source.drain(&mut recent, &inputs.interfaces.borrow());
+                source.drain(&mut recent, &inputs);
                 source = match source.exchange(maps) {
                     Ok(source) => source,
                     Err(error) => return warn!("no more events: {error}"),
@@ -99,7 +102,7 @@ async fn run(mut source: Source, mut inputs: Inputs) {
                 if let Err(error) = ready {
                     return warn!("no more events: {error}");
                 }
-                source.drain(&mut recent, &inputs.interfaces.borrow());
+                source.drain(&mut recent, &inputs);
                 tokio::time::sleep(COALESCE).await;
             }
         }
@@ -136,11 +139,16 @@ impl Source {
         Ok(())
     }
 
-    fn drain(&mut self, recent: &mut Recent, interfaces: &Interfaces) {
+    fn drain(&mut self, recent: &mut Recent, inputs: &Inputs) {
         let now = clock::now();
+        let interfaces = inputs.interfaces.borrow();
         let ring = self.ring.get_mut();
         while let Some(item) = ring.next() {
-            recent.take(now, &item, interfaces);
+            match recent.take(now, &item, &interfaces) {
+                Some((Reason::NoRoute, destination)) => inputs.packets.missed(destination),
+                Some((Reason::Unresolved, destination)) => inputs.packets.unresolved(destination),
+                _ => {}
+            }
         }
     }
 
@@ -187,14 +195,16 @@ impl Recent {
     }
 
     /// Takes in what the program wrote; what is no event of this version of the
-    /// maps is passed over.
-    fn take(&mut self, now: Instant, bytes: &[u8], interfaces: &Interfaces) {
-        let Some(raw) = read(bytes) else {
-            return;
-        };
-        let Some(reason) = Reason::from_u32(raw.reason) else {
-            return;
-        };
+    /// maps is passed over. Returns what it was, and the packet's destination.
+    fn take(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        interfaces: &Interfaces,
+    ) -> Option<(Reason, IpAddr)> {
+        let raw = read(bytes)?;
+        let reason = Reason::from_u32(raw.reason)?;
+        let destination = address(raw.family, raw.destination_be);
         if self.events.len() >= self.kept {
             self.events.pop_front();
         }
@@ -204,9 +214,10 @@ impl Recent {
             reason,
             interface: interfaces.name(Ifindex(raw.ifindex)),
             source: address(raw.family, raw.source_be),
-            destination: address(raw.family, raw.destination_be),
+            destination,
             length: raw.length,
         });
+        Some((reason, destination?))
     }
 
     fn answer(&self, now: Instant, query: EventQuery, lost: u64) -> Events {

@@ -5,13 +5,14 @@
 //! API (queries). Each is handled in a bounded step; large tables are worked
 //! off between them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forwarder_core::config::Config;
 use forwarder_core::interface::Interfaces;
-use forwarder_core::kernel::event::{DataplaneEvent, NeighbourEvent};
-use forwarder_core::net::{Ipv4, Ipv6};
+use forwarder_core::kernel::event::{DataplaneEvent, NeighbourEvent, NeighbourState};
+use forwarder_core::net::{Ifindex, Ipv4, Ipv6};
 use forwarder_core::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,7 @@ use super::query::Query;
 use super::usage::{self, Usage};
 use crate::clock;
 use crate::rib_task::{OursEvent, RibHandle};
+use crate::route_events::Packets;
 
 /// How often `used` words are read: four times within the shortest sensible
 /// idle time.
@@ -66,6 +68,8 @@ pub struct Inputs {
     pub queries: mpsc::Receiver<Query>,
     /// To the task that reads the programs' events: maps in place of others.
     pub event_maps: mpsc::UnboundedSender<EventMaps>,
+    /// Who tells the routing socket.
+    pub packets: Packets,
     /// To the neighbour keeper.
     pub keeper: mpsc::Sender<keeper::Request>,
 }
@@ -207,10 +211,12 @@ impl DataplaneTask {
                 DataplaneEvent::Neighbour4(NeighbourEvent::Set(entry)) => {
                     let key = (entry.ifindex, entry.address.into());
                     self.usage.confirm(key, entry.managed);
+                    self.tell_of_failure(key, entry.state);
                 }
                 DataplaneEvent::Neighbour6(NeighbourEvent::Set(entry)) => {
                     let key = (entry.ifindex, entry.address.into());
                     self.usage.confirm(key, entry.managed);
+                    self.tell_of_failure(key, entry.state);
                 }
                 _ => {}
             }
@@ -218,6 +224,12 @@ impl DataplaneTask {
         }
         if reconcile {
             self.plane.reconcile(&self.features);
+        }
+    }
+
+    fn tell_of_failure(&self, (ifindex, address): (Ifindex, IpAddr), state: NeighbourState) {
+        if state == NeighbourState::Failed {
+            self.inputs.packets.failed(ifindex, address);
         }
     }
 

@@ -18,10 +18,10 @@ use forwarder_core::config::Config;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::{KernelRoute, RouteEvent};
 use forwarder_core::kernel::import::{ImportOp, KernelTable, Ours};
-use forwarder_core::net::{Family, TableId};
+use forwarder_core::net::{Family, Ifindex, TableId};
 use forwarder_core::rib::socket::{ClientId, ClientRoutes, Outcome, OwnerRoutes, Refused, Request};
 use forwarder_core::rib::{Batch, EntryView, Generation, Rib, RibConfig, Since, Slot, Snapshot};
-use forwarder_core::route::{Candidate, RouteType, Source};
+use forwarder_core::route::{Candidate, Route, RouteType, Source};
 use forwarder_core::route_msg::Errno;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -98,8 +98,12 @@ enum Command<F: Family> {
     Register(ClientId, String, Duration),
     ClientGone(ClientId),
     Clients(oneshot::Sender<(ClientRoutes, OwnerRoutes)>),
+    Losing(F::Addr, Ifindex, usize, oneshot::Sender<Vec<Lost<F>>>),
     Show(Filter<F>, oneshot::Sender<Vec<EntryView<F>>>),
 }
+
+/// A route that leads through a gateway which has failed.
+pub type Lost<F> = (<F as Family>::Prefix, Arc<Route<F>>);
 
 /// What came of each of a client's requests.
 pub type Answers<F> = Vec<Result<Outcome<F>, Errno>>;
@@ -180,6 +184,21 @@ impl<F: Family> RibHandle<F> {
     /// A connection of the routing socket has ended.
     pub async fn client_gone(&self, client: ClientId) {
         let _ = self.commands.send(Command::ClientGone(client)).await;
+    }
+
+    /// Our own routes through a gateway that has failed, at most so many;
+    /// dynamic ones are withdrawn.
+    ///
+    /// # Errors
+    /// The daemon ends.
+    pub async fn losing(
+        &self,
+        gateway: F::Addr,
+        ifindex: Ifindex,
+        most: usize,
+    ) -> anyhow::Result<Vec<Lost<F>>> {
+        self.ask(|reply| Command::Losing(gateway, ifindex, most, reply))
+            .await
     }
 
     /// Numbers of clients' routes.
@@ -422,6 +441,15 @@ impl<F: Family> RibTask<F> {
                 self.rib.register(client, &name, stale_time);
             }
             Command::ClientGone(client) => self.rib.client_gone(clock::now(), client),
+            Command::Losing(gateway, ifindex, most, reply) => {
+                let lost = self.rib.through(TableId::MAIN, gateway, ifindex, most);
+                for (prefix, route) in &lost {
+                    if route.source == Source::Redirect {
+                        self.rib.withdraw(TableId::MAIN, *prefix, Slot::Redirect);
+                    }
+                }
+                let _ = reply.send(lost);
+            }
             Command::Clients(reply) => drop(reply.send(self.rib.count_client_routes())),
             // Readers may have gone away meanwhile; then nobody is told.
             Command::Since(cursor, batches, reply) => {

@@ -2,9 +2,10 @@
 //!
 //! [`Events`] is the one channel; a listener that falls behind it is told that
 //! it missed something, as with the journal. [`interfaces`] follows the
-//! interfaces.
+//! interfaces, [`packets`] what happens to packets.
 
 mod interfaces;
+mod packets;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use forwarder_core::route_msg::extension::Generations;
 use tokio::sync::broadcast;
 
 pub use interfaces::follow as follow_interfaces;
+pub use packets::Packets;
 
 /// Events that a listener may be behind by: a burst of some hundred interfaces
 /// that come up at once fits.

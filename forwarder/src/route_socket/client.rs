@@ -19,7 +19,7 @@ use forwarder_core::rib::Generation;
 use forwarder_core::rib::socket::{ClientId, Outcome, Refused, Request};
 use forwarder_core::route_event::Announced;
 use forwarder_core::route_msg::extension::{
-    self, Ack, Desync, Generations, NO_LISTEN, NO_OWN_COPIES, PACKED,
+    self, Ack, Desync, Generations, NO_LISTEN, NO_OWN_COPIES, PACKED, WAIT_XDP,
 };
 use forwarder_core::route_msg::number::*;
 use forwarder_core::route_msg::request::{self, Unreadable};
@@ -36,6 +36,7 @@ use super::side::{Side, Told};
 use super::socket::{self, Connection, MAX_PACKET, Received, Sent};
 use super::users::{Place, Sender};
 use super::{Parts, lldata, translate};
+use crate::dataplane::programmer::Reached;
 use crate::rib_task::Pulled;
 
 /// Requests that a client may have unanswered: their acknowledgements fit in the
@@ -58,7 +59,9 @@ pub(super) struct Client {
     interfaces: watch::Receiver<Arc<Interfaces>>,
     ipv4: Side<Ipv4>,
     ipv6: Side<Ipv6>,
-    events: broadcast::Receiver<Arc<Announced>>,
+    /// `None` = it does not listen.
+    events: Option<broadcast::Receiver<Arc<Announced>>>,
+    reached: watch::Receiver<[Reached; 2]>,
     /// Events that wait for the routes which belong before them.
     waiting: VecDeque<Arc<Announced>>,
     /// By default that of a client that knows of none.
@@ -98,6 +101,8 @@ struct Packet {
     sender: Sender,
     /// Acknowledgements of its requests, in one packet.
     acks: Vec<u8>,
+    /// The newest states with its changes in them: IPv4, IPv6.
+    done: [Generation; 2],
 }
 
 /// A request and where it lies in the packet.
@@ -113,7 +118,8 @@ impl Client {
             interfaces: parts.interfaces.clone(),
             ipv4: Side::new(parts.rib4.clone()),
             ipv6: Side::new(parts.rib6.clone()),
-            events: parts.events.listen(),
+            events: Some(parts.events.listen()),
+            reached: parts.reached.clone(),
             waiting: VecDeque::new(),
             greeting: Greeting::default(),
             greeted: false,
@@ -149,7 +155,7 @@ impl Client {
                 },
                 changed = self.ipv4.rib.generation.changed(), if listens => changed?,
                 changed = self.ipv6.rib.generation.changed(), if listens => changed?,
-                event = self.events.recv(), if listens => self.take(event),
+                event = next_event(&mut self.events), if listens => self.take(event),
                 writable = self.connection.writable(), if waits => writable?,
                 () = tokio::time::sleep(LOOK), if !reads => {
                     if self.connection.is_gone() {
@@ -194,8 +200,8 @@ impl Client {
     /// Tells what has changed since; true when there is more. Events come before
     /// the routes that they have caused, and after those that they wait for.
     async fn tell(&mut self) -> anyhow::Result<bool> {
-        loop {
-            match self.events.try_recv() {
+        while let Some(events) = &mut self.events {
+            match events.try_recv() {
                 Ok(event) => self.waiting.push_back(event),
                 Err(TryRecvError::Lagged(_)) => self.lost = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
@@ -302,6 +308,7 @@ impl Client {
             bytes,
             sender,
             acks: Vec::new(),
+            done: [Generation::default(); 2],
         };
         let mut asked: Vec<Asked> = Vec::new();
         let mut at = 0;
@@ -340,6 +347,9 @@ impl Client {
             }
         }
         self.ask(&mut packet, asked).await?;
+        if self.greeting.flags & WAIT_XDP != 0 && !packet.acks.is_empty() {
+            self.wait_for_fast_path(packet.done).await?;
+        }
         if let (Some((_, out)), false) = (&mut self.acks, packet.acks.is_empty()) {
             out.push(|out| out.extend_from_slice(&packet.acks));
         }
@@ -359,6 +369,17 @@ impl Client {
         let pid = packet.sender.pid;
         self.answer(|out| request::refuse_unreadable(what, pid, out));
         self.ack(packet, what.seq, Err(what.errno));
+    }
+
+    /// Waits until the fast path has these states: its maps hold them, or it has
+    /// said why not.
+    async fn wait_for_fast_path(&mut self, done: [Generation; 2]) -> anyhow::Result<()> {
+        let there = |reached: &[Reached; 2]| {
+            let mut families = reached.iter().zip(done);
+            families.all(|(reached, done)| reached.xdp >= done)
+        };
+        self.reached.wait_for(there).await?;
+        Ok(())
     }
 
     /// A greeting, a dump, a batch.
@@ -432,6 +453,9 @@ impl Client {
                 self.acks = Some((ours, out));
             }
             None => self.out.push(|out| out.extend_from_slice(&bytes)),
+        }
+        if greeting.flags & NO_LISTEN != 0 {
+            self.events = None;
         }
         self.out.packed = greeting.flags & PACKED != 0;
         self.greeted = true;
@@ -608,6 +632,9 @@ impl Client {
                 self.tell_up_to::<F>(number).await?;
             }
         }
+        if outcome.changed {
+            packet.done[usize::from(F::BITS != 32)] = outcome.generation;
+        }
         self.ack(packet, request.seq, Ok(outcome.generation));
         Ok(())
     }
@@ -746,6 +773,15 @@ impl Client {
         if self.acks.is_some() {
             reply.encode(&mut packet.acks);
         }
+    }
+}
+
+async fn next_event(
+    events: &mut Option<broadcast::Receiver<Arc<Announced>>>,
+) -> Result<Arc<Announced>, RecvError> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -14,6 +14,7 @@ mod client;
 mod dump;
 mod lldata;
 mod outbox;
+mod peer_groups;
 mod side;
 mod socket;
 mod translate;
@@ -31,6 +32,7 @@ use tracing::warn;
 
 pub use socket::Listener;
 
+use crate::dataplane::programmer::Reached;
 use crate::rib_task::RibHandle;
 use crate::route_events::Events;
 use users::Users;
@@ -44,6 +46,8 @@ pub struct Parts {
     pub rib4: RibHandle<Ipv4>,
     /// Likewise.
     pub rib6: RibHandle<Ipv6>,
+    /// How far the fast path has followed the RIBs: IPv4, IPv6.
+    pub reached: watch::Receiver<[Reached; 2]>,
     /// What is told besides routes.
     pub events: Events,
     /// Names, numbers and addresses of interfaces.

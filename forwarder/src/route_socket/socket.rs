@@ -17,6 +17,7 @@ use nix::sys::socket::{
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
+use super::peer_groups::peer_groups;
 use super::users::{Peer, Sender};
 
 /// Everybody may ask and listen, as on BSD: each message is judged by itself.
@@ -121,7 +122,7 @@ impl Connection {
         let credentials = nix::sys::socket::getsockopt(&socket, sockopt::PeerCredentials)?;
         let peer = Peer {
             uid: credentials.uid(),
-            groups: Vec::new(),
+            groups: peer_groups(&socket)?,
         };
         Ok(Connection {
             socket: watched(socket)?,

@@ -186,6 +186,27 @@ impl<F: Family> Resolver<F> {
         }
     }
 
+    /// The prefixes of candidates that leave through this gateway on this
+    /// interface.
+    pub(super) fn through(
+        &self,
+        table: TableId,
+        gateway: F::Addr,
+        ifindex: Ifindex,
+    ) -> impl Iterator<Item = F::Prefix> {
+        let first = Target {
+            table,
+            gateway: Some(gateway),
+            ifindex: None,
+            onlink: false,
+        };
+        let by_gateway = self.targets.range(first..);
+        by_gateway
+            .take_while(move |(target, _)| target.table == table && target.gateway == Some(gateway))
+            .filter(move |(_, tracked)| tracked.answer.result == Ok(ifindex))
+            .flat_map(|(_, tracked)| tracked.dependents.iter().map(|(prefix, _)| *prefix))
+    }
+
     /// A candidate has taken the place of another, or of none.
     pub(super) fn replace(
         &mut self,

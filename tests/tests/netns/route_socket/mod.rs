@@ -20,6 +20,7 @@ mod listeners;
 mod mirror;
 mod multipath;
 mod neighbours;
+mod packets;
 mod privilege;
 mod validation;
 
@@ -50,6 +51,8 @@ const ENOBUFS: i32 = 105;
 
 /// A router between two hosts.
 struct Bed {
+    h0: Namespace,
+    h1: Namespace,
     r1: Namespace,
     router: Router,
     eth0: u16,
@@ -87,6 +90,8 @@ impl Bed {
         };
         let (eth0, eth1) = (index("eth0")?, index("eth1")?);
         Ok(Bed {
+            h0,
+            h1,
             r1,
             router,
             eth0,

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use forwarder_tests::bsd::{Client, Request};
 
-use super::{CONNECTED, EPERM, ESRCH, GATEWAY, SUBNET, case};
+use super::{CONNECTED, EPERM, ESRCH, GATEWAY, SUBNET, case, configured};
 
 /// User and group `nobody`.
 const NOBODY: u32 = 65_534;
@@ -38,6 +38,25 @@ fn route4_case_66_a_child_writes_in_its_own_name() {
         })?;
         client.done(Request::get(SUBNET)?).map(drop)
     });
+}
+
+/// By the group that the sender acts in.
+#[test]
+fn route4_members_of_the_configured_group_may_change() {
+    configured(
+        "group",
+        "[route-socket]\ngroup = \"54321\"\n",
+        |bed, client| {
+            run(&bed.client()?, |command| {
+                command.uid(NOBODY).gid(54_321).env(MAY_CHANGE, "yes");
+            })?;
+            client.done(Request::get(SUBNET)?)?;
+            client.done(Request::delete(SUBNET)?)?;
+            run(&bed.client()?, |command| {
+                command.uid(NOBODY).gid(NOBODY).env(MAY_CHANGE, "no");
+            })
+        },
+    );
 }
 
 fn run(connection: &Client, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<()> {

@@ -1,0 +1,107 @@
+//! What happens to packets, told.
+
+use anyhow::{Context as _, ensure};
+use forwarder::route_client::blocking::Client;
+use forwarder::route_client::{Options, Route};
+use forwarder_tests::bsd::number::*;
+use forwarder_tests::bsd::{Request, link};
+use forwarder_tests::lab::{SHORT, wait_for};
+
+use super::{GATEWAY, case};
+
+const NOWHERE: &str = "203.0.113.9";
+const NET: &str = "203.0.113.0/24";
+
+#[test]
+fn route4_case_76_a_miss_is_told_while_somebody_listens() {
+    case("76", |bed, client| {
+        bed.h0.run("ip route add default via 192.0.2.1")?;
+        client.drain()?;
+        // The first may be lost to the neighbour that is not resolved yet.
+        let miss = wait_for(SHORT, "a packet without a route", || {
+            drop(bed.h0.output(&format!("ping -c 1 -W 1 {NOWHERE}"))?);
+            client.wait("a miss", |message| message.kind() == RTM_MISS)
+        })?;
+        ensure!(miss.ip(RTA_DST) == Some(NOWHERE.parse()?), "{miss:?}");
+        ensure!(miss.addrs() == RTA_DST, "{miss:?}");
+        ensure!(miss.flags() == RTF_DONE, "{miss:?}");
+        ensure!((miss.pid(), miss.errno()) == (0, 0), "{miss:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn route4_case_77_a_lookup_of_an_xresolve_route_asks() {
+    case("77", |bed, client| {
+        bed.h0.run("ip route add default via 192.0.2.1")?;
+        let add = Request::new(RTM_ADD)
+            .prefix(NET)?
+            .raw(RTA_GATEWAY, &link(bed.eth1, "", &[]))
+            .flags(RTF_STATIC | RTF_XRESOLVE);
+        let reply = client.done(add)?;
+        ensure!(reply.flags() & RTF_XRESOLVE != 0, "{reply:?}");
+        let asked = wait_for(SHORT, "a packet by the route", || {
+            drop(bed.h0.output(&format!("ping -c 1 -W 1 {NOWHERE}"))?);
+            client.wait("the question", |message| message.kind() == RTM_RESOLVE)
+        })?;
+        ensure!(asked.ip(RTA_DST) == Some(NOWHERE.parse()?), "{asked:?}");
+        // Answered by whoever knows: h1 takes it.
+        let mac = bed.h1.mac_bytes("eth0")?;
+        let answer = Request::new(RTM_ADD)
+            .destination(NOWHERE)?
+            .raw(RTA_GATEWAY, &link(bed.eth1, "", &mac))
+            .flags(RTF_LLDATA | RTF_HOST | RTF_STATIC);
+        client.done(answer)?;
+        bed.router.wait_forward(NOWHERE, "eth1")
+    });
+}
+
+#[test]
+fn route4_case_78_losing_is_told_of_each_route_through_the_gateway() {
+    case("78", |bed, client| {
+        bed.h0.run("ip route add default via 192.0.2.1")?;
+        let gone = "198.51.100.99";
+        for prefix in [NET, "198.18.0.0/15"] {
+            client.done(Request::add(prefix, gone)?)?;
+        }
+        client.done(Request::add("10.0.0.0/8", GATEWAY)?)?;
+        bed.router.wait_until_settled()?;
+        drop(bed.h0.output(&format!("ping -c 1 -W 1 {NOWHERE}"))?);
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            let losing = client.wait("a route that is lost", |message| {
+                message.kind() == RTM_LOSING
+            })?;
+            ensure!(
+                losing.flags() == RTF_UP | RTF_GATEWAY | RTF_STATIC | RTF_DONE,
+                "{losing:?}"
+            );
+            ensure!(losing.gateway().as_deref() == Some(gone), "{losing:?}");
+            ensure!((losing.pid(), losing.errno()) == (0, 0), "{losing:?}");
+            told.push(losing.prefix().context("a destination")?);
+        }
+        told.sort();
+        ensure!(told == ["198.18.0.0/15", NET], "{told:?}");
+        // Static ones stay.
+        client.done(Request::get(NET)?).map(drop)
+    });
+}
+
+#[test]
+fn route4_an_acknowledgement_can_wait_for_the_fast_path() {
+    case("wait-xdp", |bed, _| {
+        let options = Options {
+            wait_xdp: true,
+            ..Options::default()
+        };
+        let mut client = Client::connect(&bed.socket(), &options)?;
+        for number in 0..50 {
+            let prefix = format!("10.{number}.0.0/16");
+            client.add(&Route::to(prefix.parse()?).via(GATEWAY.parse()?))?;
+            // At once, and not in a while.
+            let shown = bed.router.show(&format!("routes {prefix}"))?;
+            ensure!(shown[0]["installed"]["xdp"] == true, "{shown}");
+        }
+        Ok(())
+    });
+}
