@@ -47,6 +47,7 @@ fn route_json() -> Value {
         "owner": "forwarder",
         "distance": 120,
         "metric": 2,
+        "kernel_metric": null,
         "tag": 0,
         "age": 62,
         "flags": [],
