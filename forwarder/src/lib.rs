@@ -15,4 +15,5 @@ pub mod paths;
 pub mod redistribute;
 pub mod rib_task;
 pub mod rip_io;
+pub mod rip_keys;
 pub mod run_dir;

@@ -18,6 +18,7 @@ mod error;
 mod glob;
 mod kernel;
 mod rip;
+mod rip_auth;
 mod statics;
 mod value;
 
@@ -35,6 +36,7 @@ pub use error::ConfigError;
 pub use glob::{Glob, GlobError};
 pub use kernel::{Distances, Kernel};
 pub use rip::{Redistribute, RedistributeSource, Rip, RipInterface, RipVersion, SplitHorizon};
+pub use rip_auth::{KeySource, RipAuth, RipKey};
 pub use statics::{StaticNexthop, StaticRoute, StaticTarget};
 
 use error::Fault;

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::error::{Fault, wrong};
 use super::glob::Glob;
+use super::rip_auth::{self, RawAuth, RipAuth};
 use super::value::{self, FromShort, Host, OrShort, Span};
 
 /// `[rip]`.
@@ -101,6 +102,8 @@ pub struct RipInterface {
     pub cost: u8,
     /// Routers that get updates by unicast.
     pub neighbors: Vec<Ipv4Addr>,
+    /// How packets are authenticated; `None` = not.
+    pub auth: Option<RipAuth>,
 }
 
 impl RipInterface {
@@ -111,6 +114,7 @@ impl RipInterface {
             split_horizon: SplitHorizon::default(),
             cost: 1,
             neighbors: Vec::new(),
+            auth: None,
         }
     }
 }
@@ -180,6 +184,7 @@ struct RawInterface {
     cost: u8,
     #[serde(default)]
     neighbors: Vec<Spanned<Host>>,
+    auth: Option<Spanned<RawAuth>>,
 }
 
 const fn one() -> u8 {
@@ -302,6 +307,7 @@ fn interfaces(tables: Vec<RawInterface>) -> Result<Vec<RipInterface>, Fault> {
             split_horizon: raw.split_horizon,
             cost: raw.cost,
             neighbors: neighbors(raw.neighbors)?,
+            auth: raw.auth.map(rip_auth::check).transpose()?,
         });
     }
     Ok(result)

@@ -1,6 +1,7 @@
 //! An interface that RIP runs on: its set-up, its neighbours, and what is still
 //! to be sent there.
 
+use super::auth::{self, Replay};
 use super::config::{InterfaceSetup, SplitHorizon};
 use super::entry::Advert;
 use super::io::NeighborKey;
@@ -58,6 +59,10 @@ pub(super) struct Interface<F: Family> {
     pub(super) requests: RequestLimiter<F>,
     pub(super) output: Output<F>,
     pub(super) traffic: Traffic,
+    /// Sequence numbers of authenticated neighbours.
+    pub(super) replay: Replay<F>,
+    /// It has been said that no key's time is now.
+    pub(super) out_of_keys: bool,
     /// Goes as soon as its farewell is sent.
     pub(super) closing: bool,
 }
@@ -77,7 +82,15 @@ impl<F: Wire> Interface<F> {
 
     /// Entries in a datagram on this link.
     pub(super) fn max_entries(&self) -> usize {
-        F::max_entries(self.setup.mtu)
+        let max = F::max_entries(self.setup.mtu);
+        let auth = self.setup.config.auth.as_ref();
+        auth.map_or(max, |auth| auth::max_entries(auth, max))
+    }
+
+    /// Knows nothing of a neighbour any more.
+    pub(super) fn forget(&mut self, address: F::Addr) {
+        self.neighbors.remove(address);
+        self.replay.remove(address);
     }
 
     /// What is said here about a destination. The next hop is still the

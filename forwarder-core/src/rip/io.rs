@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
+use super::auth::UnixTime;
 use super::config::{InterfaceSetup, Timers};
 use super::metric::Metric;
 use super::reject::Reject;
@@ -31,6 +32,9 @@ pub enum Input<'a, F: Family> {
     Clear(Clear<F>),
     /// New timers.
     Reconfigure(Timers),
+    /// What a wall clock shows now: at start, and when it was set. Authentication
+    /// takes lifetimes of keys and sequence numbers from it.
+    WallClock(UnixTime),
     /// Poison all that was advertised; [`super::Rip::is_drained`] tells when
     /// that is done. Nothing is learnt any more.
     Shutdown,
@@ -146,6 +150,8 @@ pub enum Event<F: Family> {
     NeighborUp(NeighborKey<F>),
     /// A neighbour has been silent for the timeout.
     NeighborLost(NeighborKey<F>),
+    /// No key's time to be sent is now: the last one goes on.
+    OutOfKeys(Ifindex),
     /// Something was refused for a reason that was quiet for a minute.
     Rejected(Reject, NeighborKey<F>),
 }

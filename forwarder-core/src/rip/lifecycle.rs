@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::auth::Replay;
 use super::config::{InterfaceSetup, SplitHorizon};
 use super::entry::{Connected, Offer};
 use super::interface::{Interface, Kind, Traffic, targets};
@@ -41,6 +42,8 @@ impl<F: Wire> Rip<F> {
             requests: RequestLimiter::default(),
             output: Output::new(now, self.table.log.head(), &mut self.rng),
             traffic: Traffic::default(),
+            replay: Replay::default(),
+            out_of_keys: false,
             closing: false,
             setup,
         };

@@ -63,6 +63,20 @@ rejects! {
     OwnPacket = "own-packet", Packet;
     /// Authenticated, on an interface without authentication (RFC 2453 §5.2).
     UnexpectedAuth = "unexpected-auth", Packet;
+    /// Not authenticated, on an interface with authentication.
+    AuthMissing = "auth-missing", Packet;
+    /// Authenticated in another way than the interface is.
+    AuthType = "auth-type", Packet;
+    /// Lengths of an authenticated packet that contradict each other.
+    AuthMalformed = "auth-malformed", Packet;
+    /// Signed with a key of a number that is not configured.
+    AuthUnknownKey = "auth-unknown-key", Packet;
+    /// Signed with a key whose time is not now.
+    AuthKeyTime = "auth-key-time", Packet;
+    /// A wrong password or digest.
+    AuthFailed = "auth-failed", Packet;
+    /// An old packet: its sequence number is lower than the neighbour's last.
+    AuthReplay = "auth-replay", Packet;
     /// More neighbours on the interface than are kept.
     TooManyNeighbors = "too-many-neighbors", Packet;
     /// A request on an interface that is to stay silent.

@@ -446,6 +446,8 @@ shapes! {
         pub cost: u8,
         /// "simple", "poison" or "off".
         pub split_horizon: String,
+        /// How packets are authenticated, "md5"; `null` = not.
+        pub auth: Option<String>,
         /// Seconds until the next periodic update.
         pub next_update: Option<u64>,
         /// Neighbours heard here.
@@ -476,7 +478,10 @@ shapes! {
         pub bad_packets: u64,
         /// Entries that were refused.
         pub bad_routes: u64,
-        /// How its packets are authenticated; `null` = not.
+        /// What was refused, by reason.
+        pub refused: BTreeMap<String, u64>,
+        /// How its last packet was authenticated, "text" or "md5 key 1"; `null` =
+        /// not.
         pub auth: Option<String>,
     }
 

@@ -270,6 +270,7 @@ impl Backend for DaemonBackend {
             version: status.row.version,
             cost: status.row.cost.get(),
             split_horizon: status.row.split_horizon.name().into(),
+            auth: status.row.auth.map(|kind| kind.name().into()),
             next_update: status.row.next_update.map(|wait| wait.as_secs()),
             neighbors: status.row.neighbors as u32,
             received: status.row.received,
@@ -290,7 +291,15 @@ impl Backend for DaemonBackend {
             routes: row.routes as u64,
             bad_packets: row.bad_packets,
             bad_routes: row.bad_routes,
-            auth: None,
+            refused: row
+                .refused
+                .iter()
+                .map(|(reason, count)| (reason.name().into(), *count))
+                .collect(),
+            auth: row.proof.map(|proof| match proof.key {
+                Some(key) => format!("{} key {key}", proof.kind.name()),
+                None => proof.kind.name().into(),
+            }),
         });
         Ok(shown.collect())
     }

@@ -238,7 +238,12 @@ impl Daemon {
         tokio::spawn(rib_task4.run(cancel.clone()));
         tokio::spawn(rib_task6.run(cancel.clone()));
 
-        let (rip, rip_reached) = RipControl::start(&config, &ribs4.handle, &interfaces)?;
+        let (rip, rip_reached) = RipControl::start(
+            &config,
+            &ribs4.handle,
+            &interfaces,
+            options.paths.state_dir.clone(),
+        )?;
         let (control_sender, control) = mpsc::channel(4);
         let backend = DaemonBackend::new(backend::Parts {
             options: options.clone(),

@@ -1,5 +1,6 @@
 //! RIP's task and its feed, started and stopped as the configuration says.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -7,7 +8,7 @@ use forwarder_core::config::{self, Config};
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::Ipv4;
 use forwarder_core::rib::Generation;
-use forwarder_core::rip::{InterfaceConfig, Metric, SplitHorizon, Timers};
+use forwarder_core::rip::{Auth, InterfaceConfig, Metric, SplitHorizon, Timers};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use tracing::error;
 use crate::redistribute::{self, Feed};
 use crate::rib_task::RibHandle;
 use crate::rip_io::{self, Channels, Command, Settings};
+use crate::rip_keys;
 
 /// Questions waiting for RIP's task; API callers wait when it is full.
 const COMMANDS: usize = 16;
@@ -38,6 +40,7 @@ struct Running {
 pub(super) struct RipControl {
     rib: RibHandle<Ipv4>,
     interfaces: watch::Receiver<Arc<Interfaces>>,
+    state_dir: PathBuf,
     running: Option<Running>,
     commands: watch::Sender<Option<mpsc::Sender<Command>>>,
     reached: watch::Sender<Generation>,
@@ -48,7 +51,15 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     if config.rip.is_some() {
         rip_io::check_port().context("RIP cannot start")?;
     }
-    Ok(())
+    check_keys(config)
+}
+
+/// Whether all key files can be read.
+pub(super) fn check_keys(config: &Config) -> anyhow::Result<()> {
+    config
+        .rip
+        .as_ref()
+        .map_or(Ok(()), |rip| rip_keys::load(rip).map(drop))
 }
 
 impl RipControl {
@@ -56,17 +67,19 @@ impl RipControl {
         config: &Config,
         rib: &RibHandle<Ipv4>,
         interfaces: &watch::Receiver<Arc<Interfaces>>,
+        state_dir: PathBuf,
     ) -> anyhow::Result<(RipControl, watch::Receiver<Generation>)> {
         let (reached, receiver) = watch::channel(Generation::default());
         let mut control = RipControl {
             rib: rib.clone(),
             interfaces: interfaces.clone(),
+            state_dir,
             running: None,
             commands: watch::Sender::new(None),
             reached,
         };
         if let Some(rip) = &config.rip {
-            control.begin(rip);
+            control.begin(rip)?;
         }
         Ok((control, receiver))
     }
@@ -76,27 +89,33 @@ impl RipControl {
     }
 
     /// Acts on a new configuration that [`check`] has passed where RIP was off.
-    pub(super) async fn configure(&mut self, rip: Option<&config::Rip>) {
+    ///
+    /// # Errors
+    /// A key file has become unreadable since; nothing has changed then.
+    pub(super) async fn configure(&mut self, rip: Option<&config::Rip>) -> anyhow::Result<()> {
         match (rip, &self.running) {
             (Some(rip), Some(running)) => {
+                let settings = settings(rip, self.state_dir.clone())?;
                 let (reply, done) = oneshot::channel();
-                let command = Command::Reconfigure(settings(rip), reply);
+                let command = Command::Reconfigure(settings, reply);
                 // The task ends only when it is told to.
                 if running.commands.send(command).await.is_ok() {
                     let _ = done.await;
                 }
                 running.settings.send_replace(Some(Arc::new(rip.clone())));
             }
-            (Some(rip), None) => self.begin(rip),
+            (Some(rip), None) => self.begin(rip)?,
             (None, _) => self.stop().await,
         }
+        Ok(())
     }
 
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
-    fn begin(&mut self, rip: &config::Rip) {
+    fn begin(&mut self, rip: &config::Rip) -> anyhow::Result<()> {
+        let settings = settings(rip, self.state_dir.clone())?;
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (routes, mut route_receiver) = mpsc::channel(ROUTES);
         let (redistribute, redistribute_receiver) = mpsc::channel(redistribute::DEPTH);
@@ -118,7 +137,7 @@ impl RipControl {
             commands: command_receiver,
             routes,
         };
-        let run = rip_io::run(settings(rip), channels, cancel.clone());
+        let run = rip_io::run(settings, channels, cancel.clone());
         let rib = self.rib.clone();
         let task = tokio::spawn(async move {
             if let Err(error) = run.await {
@@ -136,6 +155,7 @@ impl RipControl {
             cancel,
             task,
         });
+        Ok(())
     }
 
     /// Takes back what was advertised, and its routes out of the RIB.
@@ -151,20 +171,26 @@ impl RipControl {
     }
 }
 
-fn settings(rip: &config::Rip) -> Settings {
+fn settings(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<Settings> {
+    let keys = rip_keys::load(rip)?;
     let timers = Timers {
         update: rip.update,
         timeout: rip.timeout,
         garbage: rip.garbage,
     };
     let rip = rip.clone();
-    Settings {
+    Ok(Settings {
+        state_dir,
         timers,
-        select: Box::new(move |name| rip.settings(name).map(interface_config)),
-    }
+        select: Box::new(move |name| {
+            let interface = rip.settings(name)?;
+            let auth = keys.get(&interface.name).cloned();
+            Some(interface_config(interface, auth))
+        }),
+    })
 }
 
-fn interface_config(interface: config::RipInterface) -> InterfaceConfig<Ipv4> {
+fn interface_config(interface: config::RipInterface, auth: Option<Auth>) -> InterfaceConfig<Ipv4> {
     InterfaceConfig {
         passive: interface.passive,
         split_horizon: match interface.split_horizon {
@@ -175,5 +201,6 @@ fn interface_config(interface: config::RipInterface) -> InterfaceConfig<Ipv4> {
         // The configuration has checked that it is 1 to 15.
         cost: Metric::new(u32::from(interface.cost)).unwrap_or(Metric::ONE),
         neighbors: interface.neighbors,
+        auth,
     }
 }

@@ -61,7 +61,7 @@ impl Driver {
     }
 
     fn reconfigure(&mut self, settings: Settings) {
-        let Settings { timers, select } = settings;
+        let Settings { timers, select, .. } = settings;
         self.input(Input::Reconfigure(timers));
         self.select = select;
         let interfaces = Arc::clone(&self.interfaces);

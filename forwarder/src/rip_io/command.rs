@@ -1,5 +1,7 @@
 //! What others ask of RIP's task.
 
+use std::path::PathBuf;
+
 use forwarder_core::net::Ipv4;
 use forwarder_core::rip::{
     Clear, ErrorRow, InterfaceConfig, InterfaceRow, NeighborRow, RouteRow, Timers,
@@ -11,6 +13,8 @@ pub type Select = Box<dyn Fn(&str) -> Option<InterfaceConfig<Ipv4>> + Send>;
 
 /// The configuration of RIP's task.
 pub struct Settings {
+    /// Where sequence numbers outlive a restart; read at the start only.
+    pub state_dir: PathBuf,
     /// The protocol's timers.
     pub timers: Timers,
     /// Which interfaces it runs on. Asked again whenever interfaces change.

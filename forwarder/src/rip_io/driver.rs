@@ -10,8 +10,9 @@ use std::time::Duration;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Ifindex, Ipv4};
 use forwarder_core::rip::{
-    Actions, Config, Datagram, Event, Input, Redistribute, Rip, RouteChange,
+    Actions, Config, Datagram, Event, Input, Redistribute, Rip, RouteChange, UnixTime,
 };
+use forwarder_core::time::Instant as CoreInstant;
 use ipnet::Ipv4Net;
 use tokio::sync::{mpsc, watch};
 use tokio::time;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::command::{Command, Select, Settings};
+use super::sequence::SequenceFile;
 use super::socket::{DATAGRAM, RipSocket, SocketError, check_port};
 use crate::clock;
 
@@ -28,6 +30,9 @@ use crate::clock;
 const DRAIN: usize = 512;
 /// The end of patience at shutdown: 100,000 routes are taken back within 8 s.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// The time of day is told again when it is off by this many seconds: it was
+/// set, or rounding has added up.
+const CLOCK_STEP: u64 = 2;
 /// Nothing is waiting: look again after this anyway.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -66,6 +71,7 @@ pub async fn run(
     loop {
         driver.tick();
         if driver.is_done() {
+            driver.sequence.close(driver.rip.sequence());
             return Ok(());
         }
         let wake = driver.wake_at();
@@ -113,6 +119,9 @@ pub(super) struct Driver {
     /// Some socket could not be opened: try again then.
     pub(super) retry_at: Option<time::Instant>,
     actions: Actions<Ipv4>,
+    sequence: SequenceFile,
+    /// When the engine was told the time of day, and what it was.
+    told_time: Option<(CoreInstant, UnixTime)>,
     /// What the RIB has not been told yet.
     routes: BTreeMap<Ipv4Net, RouteChange<Ipv4>>,
     /// Told to stop; patience ends then.
@@ -122,16 +131,20 @@ pub(super) struct Driver {
 impl Driver {
     fn new(settings: Settings) -> Self {
         let seed = RandomState::new().build_hasher().finish();
+        let (file, sequence) = SequenceFile::open(&settings.state_dir);
         Driver {
             rip: Rip::new(Config {
                 timers: settings.timers,
                 seed,
+                sequence,
             }),
             select: settings.select,
             interfaces: Arc::default(),
             sockets: BTreeMap::new(),
             retry_at: None,
             actions: Actions::default(),
+            sequence: file,
+            told_time: None,
             routes: BTreeMap::new(),
             stopping: None,
         }
@@ -145,6 +158,7 @@ impl Driver {
     /// wants. Called once in each round, whatever woke us, so that no flood can
     /// starve the timers.
     fn tick(&mut self) {
+        self.tell_time();
         if self
             .rip
             .next_deadline()
@@ -160,6 +174,17 @@ impl Driver {
         let rip = &self.rip;
         self.sockets
             .retain(|ifindex, _| rip.has_interface(*ifindex));
+    }
+
+    /// Lifetimes of keys and sequence numbers are made of the time of day.
+    fn tell_time(&mut self) {
+        let (now, time) = (clock::now(), clock::time_of_day());
+        let expected = |(at, told): (CoreInstant, UnixTime)| told.0 + now.since(at).as_secs();
+        let known = self.told_time.map(expected);
+        if known.is_none_or(|known| known.abs_diff(time.0) >= CLOCK_STEP) {
+            self.told_time = Some((now, time));
+            self.input(Input::WallClock(time));
+        }
     }
 
     fn wake_at(&self) -> time::Instant {
@@ -235,6 +260,9 @@ impl Driver {
             routes,
             events,
         } = std::mem::take(&mut self.actions);
+        if !sends.is_empty() {
+            self.sequence.reach(self.rip.sequence());
+        }
         for send in sends {
             let Some(socket) = self.sockets.get_mut(&send.ifindex) else {
                 continue;
@@ -264,6 +292,12 @@ impl Driver {
             }
             Event::NeighborLost(key) => {
                 warn!(neighbor = %key.address, interface = name(key.ifindex), "RIP neighbour silent");
+            }
+            Event::OutOfKeys(ifindex) => {
+                warn!(
+                    interface = name(*ifindex),
+                    "no key's send-from and send-until include now: RIP goes on with the last one; add a key"
+                );
             }
             Event::Rejected(reason, key) => {
                 warn!(%reason, source = %key.address, interface = name(key.ifindex),

@@ -15,6 +15,7 @@ mod answers;
 mod command;
 mod driver;
 mod interfaces;
+mod sequence;
 mod socket;
 mod sync;
 #[cfg(test)]

@@ -158,9 +158,15 @@ fn interfaces(all: impl IntoIterator<Item = Interface>) -> Arc<Interfaces> {
     Arc::new(Interfaces { by_index })
 }
 
+/// Without authentication nothing is written there.
+fn nowhere() -> std::path::PathBuf {
+    "/nonexistent/forwarder".into()
+}
+
 fn settings() -> Settings {
     let select = |name: &str| name.ends_with('0').then(InterfaceConfig::default);
     Settings {
+        state_dir: nowhere(),
         timers: Timers::default(),
         select: Box::new(select),
     }
@@ -417,6 +423,7 @@ fn a_lost_link_and_a_changed_configuration_are_followed() {
                 assert_eq!(daemon.ask(request).await, known);
             }
             let none = Settings {
+                state_dir: nowhere(),
                 timers: Timers::default(),
                 select: Box::new(|_| None),
             };

@@ -463,3 +463,46 @@ fn settings_of_ports_are_checked() {
         "10.0.0.0/24",
     );
 }
+
+#[test]
+fn rip_authentication_has_usable_keys() {
+    let auth = |rest: &str| format!("[[rip.interface]]\nname = \"a\"\nauth = {{ {rest} }}\n");
+    let key = |rest: &str| auth(&format!("type = \"md5\", keys = [{{ {rest} }}]"));
+    check(
+        &auth("type = \"sha\""),
+        "\"sha\"",
+        "no type",
+        "hmac-sha-256",
+    );
+    check(&auth("type = \"md5\""), "{ type", "without a key", "keys =");
+    check(&key("id = 1"), "{ id", "without its text", "key-file");
+    let both = "key = \"a\", key-file = \"/b\"";
+    check(&key(both), "{ key", "or with two", "either");
+    check(&key("key-file = \"b\""), "{ key", "relative", "from / on");
+    check(
+        &key("id = 256, key = \"a\""),
+        "256",
+        "not within 0 to 255",
+        "8 bits",
+    );
+    check(&key("key = \"\""), "{ key", "empty", "16 bytes");
+    let long = "key = \"seventeen letters\"";
+    check(&key(long), "{ key", "17 bytes", "16 bytes");
+    let never =
+        "key = \"a\", send-from = \"2030-01-01T00:00:00Z\", send-until = \"2030-01-01T00:00:00Z\"";
+    check(
+        &key(never),
+        "{ key",
+        "send-until is not after",
+        "never used",
+    );
+    let tomorrow = "key = \"a\", accept-from = \"tomorrow\"";
+    check(&key(tomorrow), "\"tomorrow\"", "no point in time", "UTC");
+    let twice = "type = \"md5\", keys = [{ key = \"a\" }, { key = \"b\" }]";
+    check(
+        &auth(twice),
+        "{ key = \"b\"",
+        "second key with id = 1",
+        "its own",
+    );
+}

@@ -94,3 +94,19 @@ fn the_static_example_is_valid() {
         .collect();
     assert_eq!(good(&table).statics.len(), 1);
 }
+
+/// So are those of `auth`.
+#[test]
+fn the_authentication_examples_are_valid() {
+    let start = EXAMPLE.find("# auth = {").unwrap();
+    let lines: Vec<&str> = EXAMPLE[start..].lines().collect();
+    let with = |auth: &str| good(&format!("[[rip.interface]]\nname = \"a\"\n{auth}\n"));
+    let one = with(&lines[0][2..]).rip.unwrap();
+    assert_eq!(one.interface[0].auth.as_ref().unwrap().keys.len(), 1);
+    let keys = lines.iter().skip_while(|line| **line != "# keys = [");
+    let keys: String = keys.take(4).map(|line| &line[2..]).collect();
+    let two = with(&format!("auth = {{ type = \"md5\", {keys} }}"))
+        .rip
+        .unwrap();
+    assert_eq!(two.interface[0].auth.as_ref().unwrap().keys.len(), 2);
+}

@@ -5,10 +5,11 @@ use forwarder_common::reason::PuntClass;
 
 use super::good;
 use crate::config::{
-    Attach, Bypass, Config, Engine, Redistribute, RedistributeSource, SplitHorizon, StaticNexthop,
-    StaticTarget,
+    Attach, Bypass, Config, Engine, KeySource, Redistribute, RedistributeSource, SplitHorizon,
+    StaticNexthop, StaticTarget,
 };
 use crate::interface::ReversePath;
+use crate::rip::{AuthLength, AuthType, Secret, UnixTime};
 use crate::route::{Distance, Source};
 
 #[test]
@@ -306,4 +307,44 @@ fn rfc2453_3_8_timers_are_the_defaults() {
         [rip.update, rip.timeout, rip.garbage].map(|t| t.as_secs()),
         [30, 180, 120]
     );
+}
+
+#[test]
+fn rip_authentication_as_typed() {
+    let config = good(
+        r#"
+        [[rip.interface]]
+        name = "eth1"
+        auth = { type = "hmac-sha-256", auth-length = "old-ripd", keys = [
+            { id = 1, key = "rosebud", send-until = "2030-01-01T00:00:00Z" },
+            { id = 255, key-file = "/etc/key", send-from = "1970-01-01T00:01:00Z", accept-from = "1970-01-01T00:00:30Z" },
+        ] }
+        [[rip.interface]]
+        name = "eth2"
+        auth = { type = "text", keys = [{ key = "rosebud" }] }
+        "#,
+    );
+    let rip = config.rip.unwrap();
+    let auth = rip.settings("eth1").unwrap().auth.unwrap();
+    assert_eq!(
+        (auth.kind, auth.length),
+        (AuthType::HmacSha256, AuthLength::OldRipd)
+    );
+    let [first, second] = &auth.keys[..] else {
+        panic!("{auth:?}")
+    };
+    assert_eq!((first.id, second.id), (1, 255));
+    assert_eq!(first.source, KeySource::Here(Secret::new("rosebud")));
+    assert_eq!(second.source, KeySource::File("/etc/key".into()));
+    assert_eq!(
+        (first.send.from, first.send.until),
+        (None, Some(UnixTime(1_893_456_000)))
+    );
+    assert_eq!(
+        (second.send.from, second.accept.from),
+        (Some(UnixTime(60)), Some(UnixTime(30)))
+    );
+    let text = rip.settings("eth2").unwrap().auth.unwrap();
+    assert_eq!((text.kind, text.keys[0].id), (AuthType::Text, 1));
+    assert_eq!(rip.settings("eth3"), None);
 }

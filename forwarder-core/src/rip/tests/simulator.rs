@@ -58,6 +58,7 @@ impl Network {
             rip: Rip::new(Config {
                 timers: Timers::default(),
                 seed,
+                sequence: 0,
             }),
             rib: BTreeMap::new(),
         };

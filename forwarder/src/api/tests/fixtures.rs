@@ -205,6 +205,7 @@ pub(crate) fn rip_interface() -> RipInterface {
         version: 2,
         cost: 1,
         split_horizon: "poison".into(),
+        auth: Some("md5".into()),
         next_update: Some(17),
         neighbors: 1,
         received: 412,
@@ -223,7 +224,8 @@ pub(crate) fn rip_neighbor() -> RipNeighbor {
         routes: 10_000,
         bad_packets: 1,
         bad_routes: 0,
-        auth: None,
+        refused: BTreeMap::from([("auth-failed".into(), 1)]),
+        auth: Some("md5 key 1".into()),
     }
 }
 

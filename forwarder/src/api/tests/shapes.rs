@@ -233,6 +233,7 @@ fn rip() {
         "version": 2,
         "cost": 1,
         "split_horizon": "poison",
+        "auth": "md5",
         "next_update": 17,
         "neighbors": 1,
         "received": 412,
@@ -249,7 +250,8 @@ fn rip() {
         "routes": 10000,
         "bad_packets": 1,
         "bad_routes": 0,
-        "auth": null,
+        "refused": { "auth-failed": 1 },
+        "auth": "md5 key 1",
     });
     assert_eq!(value(&fixtures::rip_neighbor()), expected);
     let expected = json!({

@@ -48,6 +48,7 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
         ">VERSION",
         ">COST",
         "HORIZON",
+        "AUTH",
         "PASSIVE",
         ">UPDATE IN",
         ">NEIGHBORS",
@@ -62,6 +63,7 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
             row.version.to_string(),
             row.cost.to_string(),
             row.split_horizon.clone(),
+            or_dash(row.auth.as_deref()),
             yes_no(row.passive),
             or_dash(row.next_update.map(age)),
             row.neighbors.to_string(),
@@ -84,8 +86,14 @@ pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
         ">BAD PACKETS",
         ">BAD ROUTES",
         "AUTH",
+        "REFUSED",
     ]);
     for row in rows {
+        let refused = row
+            .refused
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"));
+        let refused = refused.collect::<Vec<_>>().join(", ");
         table.row([
             row.address.to_string(),
             row.interface.clone(),
@@ -95,6 +103,7 @@ pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
             grouped(row.bad_packets),
             grouped(row.bad_routes),
             or_dash(row.auth.as_deref()),
+            or_dash(Some(refused).filter(|text| !text.is_empty())),
         ]);
     }
     table.render("no neighbors heard")
