@@ -2,7 +2,7 @@
 //! to be sent there.
 
 use super::auth::{self, Replay};
-use super::config::{InterfaceSetup, SplitHorizon};
+use super::config::{Address, InterfaceSetup, SplitHorizon};
 use super::entry::Advert;
 use super::io::NeighborKey;
 use super::metric::Metric;
@@ -136,21 +136,34 @@ impl<F: Wire> Interface<F> {
         rte: &Rte<F>,
     ) -> Option<Rte<F>> {
         let split = self.setup.config.split_horizon != SplitHorizon::Off;
-        if rte.prefix == target.subnet && split && kind != Kind::Inspection {
+        if split && kind != Kind::Inspection && self.is_of(target, rte.prefix) {
             return None;
         }
         let usable =
             |hop: &F::Addr| F::is_host_of(&target.subnet, *hop) && !self.setup.is_ours(*hop);
-        let next_hop = rte.next_hop.filter(usable);
+        let next_hop = rte.next_hop.filter(|_| F::SENDS_NEXT_HOPS);
+        let next_hop = next_hop.filter(usable);
         Some(Rte { next_hop, ..*rte })
+    }
+
+    /// Whether a network is the listener's own: his subnet, or, on the link-local
+    /// one where all routers of a link are, every network of the link.
+    fn is_of(&self, target: &Target<F>, prefix: F::Prefix) -> bool {
+        let addresses = &self.setup.addresses;
+        prefix == target.subnet
+            || !F::is_routable(&target.subnet) && addresses.iter().any(|a| a.subnet == prefix)
     }
 }
 
 /// Whom updates go to on an interface: the group once for each subnet, so that
 /// every neighbour sees a sender of his own subnet, then the unicast ones.
-pub(super) fn targets<F: Wire>(setup: &InterfaceSetup<F>) -> Vec<Target<F>> {
+pub(super) fn targets<F: Wire>(setup: &InterfaceSetup<F>, before: &[Target<F>]) -> Vec<Target<F>> {
     let mut targets: Vec<Target<F>> = Vec::new();
-    for address in setup.addresses.iter().filter(|_| !setup.config.passive) {
+    let speaking = |address: &&Address<F>| !setup.config.passive && F::is_router(address.local);
+    let mut addresses: Vec<_> = setup.addresses.iter().filter(speaking).collect();
+    // Whom the neighbours know goes on speaking as long as it is there.
+    addresses.sort_by_key(|address| before.iter().all(|target| target.source != address.local));
+    for address in addresses {
         let (source, subnet) = (address.local, address.subnet);
         // A host address has nobody else on its subnet.
         let alone = subnet == F::host(source);

@@ -49,6 +49,9 @@ pub struct Datagram<'a, F: Family> {
     pub source: F::Addr,
     /// From which port.
     pub source_port: u16,
+    /// A multicast packet that has passed a router on its way, by its hop limit.
+    /// RFC 2080 §2.5.2 has senders set 255; in RIPv2 nothing can be told.
+    pub forwarded: bool,
     /// What is in it; hostile.
     pub payload: &'a [u8],
 }

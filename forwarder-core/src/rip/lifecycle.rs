@@ -37,7 +37,7 @@ impl<F: Wire> Rip<F> {
 
     fn add_interface(&mut self, now: Instant, setup: InterfaceSetup<F>) {
         let interface = Interface {
-            targets: targets(&setup),
+            targets: targets(&setup, &[]),
             neighbors: Neighbors::default(),
             requests: RequestLimiter::default(),
             output: Output::new(now, self.table.log.head(), &mut self.rng),
@@ -145,7 +145,8 @@ fn subnets<F: Wire>(setup: &InterfaceSetup<F>) -> BTreeSet<F::Prefix> {
 /// Says goodbye to those who are no longer sent updates, and tells the others
 /// what they need after the change.
 fn retarget<F: Wire>(interface: &mut Interface<F>, old: &InterfaceSetup<F>) {
-    let before = std::mem::replace(&mut interface.targets, targets(&interface.setup));
+    let wanted = targets(&interface.setup, &interface.targets);
+    let before = std::mem::replace(&mut interface.targets, wanted);
     let now = &interface.targets;
     let (gone, kept): (Vec<_>, Vec<_>) =
         before.into_iter().partition(|target| !now.contains(target));

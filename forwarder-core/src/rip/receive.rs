@@ -98,6 +98,9 @@ impl<F: Wire> Rip<F> {
         {
             return Err(Reject::OwnPacket);
         }
+        if datagram.forwarded {
+            return Err(Reject::HopLimit);
+        }
         interface
             .setup
             .facing(datagram.source)
@@ -116,6 +119,9 @@ impl<F: Wire> Rip<F> {
         if datagram.source_port != F::PORT {
             return Err(Reject::BadSourcePort);
         }
+        if !F::is_router(datagram.source) {
+            return Err(Reject::NotLinkLocal);
+        }
         let timeout = self.table.timers.timeout;
         let interface = self
             .interfaces
@@ -129,8 +135,16 @@ impl<F: Wire> Rip<F> {
             out.events.push(Event::NeighborUp(from));
         }
         check_spoken::<F>(packet)?;
+        let mut next_hop = None;
         for entry in packet.entries() {
-            let learnt = F::decode(entry).and_then(|rte| self.entry(now, from, &rte, out));
+            if let Some(hop) = F::next_hop(entry) {
+                next_hop = hop;
+                continue;
+            }
+            let learnt = F::decode(entry).and_then(|mut rte| {
+                rte.next_hop = rte.next_hop.or(next_hop);
+                self.entry(now, from, &rte, out)
+            });
             if let Err(reject) = learnt {
                 self.reject(now, datagram, reject, out);
             }

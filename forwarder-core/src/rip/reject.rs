@@ -59,6 +59,11 @@ rejects! {
     BadSourcePort = "bad-source-port", Packet;
     /// From no subnet of the interface it arrived on.
     NotOnLink = "not-on-link", Packet;
+    /// A response from an address that is not link-local (RIPng).
+    NotLinkLocal = "not-link-local", Packet;
+    /// A multicast packet that has passed a router: a hop limit other than 255
+    /// (RIPng).
+    HopLimit = "hop-limit", Packet;
     /// From one of our own addresses.
     OwnPacket = "own-packet", Packet;
     /// Authenticated, on an interface without authentication (RFC 2453 §5.2).
@@ -94,6 +99,8 @@ rejects! {
     MetricTooLarge = "metric-too-large", Entry;
     /// A mask with holes.
     BadMask = "bad-mask", Entry;
+    /// A prefix length beyond the address's (RIPng).
+    BadPrefixLength = "bad-prefix-length", Entry;
     /// No mask, and not the address of a classful network.
     NoMask = "no-mask", Entry;
     /// Address bits beyond the mask.

@@ -238,6 +238,7 @@ impl Driver {
                     ifindex: *ifindex,
                     source: *received.source.ip(),
                     source_port: received.source.port(),
+                    forwarded: false,
                     payload: received.payload,
                 };
                 let now = clock::now();

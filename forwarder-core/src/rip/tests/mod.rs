@@ -5,6 +5,7 @@ mod auth;
 mod codec;
 mod lifecycle;
 mod measure;
+mod ng;
 mod output;
 mod property;
 mod receive;
@@ -191,6 +192,7 @@ impl Router {
             ifindex,
             source,
             source_port,
+            forwarded: false,
             payload,
         }));
     }

@@ -220,6 +220,7 @@ impl Network {
                 self.input(
                     to,
                     Input::Datagram(Datagram {
+                        forwarded: false,
                         ifindex,
                         source,
                         source_port,
