@@ -54,6 +54,8 @@ pub struct Config {
     pub statics: Vec<StaticRoute>,
     /// `[rip]`; `None` where the table is absent: RIP is off.
     pub rip: Option<Rip>,
+    /// `[ripng]`; `None` where the table is absent.
+    pub ripng: Option<Rip>,
 }
 
 /// The file as typed.
@@ -66,6 +68,7 @@ struct RawConfig {
     #[serde(rename = "static")]
     statics: Vec<Spanned<statics::RawStatic>>,
     rip: Option<Spanned<rip::RawRip>>,
+    ripng: Option<Spanned<rip::RawRipng>>,
 }
 
 impl Config {
@@ -94,6 +97,7 @@ impl Config {
             statics: statics::check(raw.statics, raw.distances.static_)?,
             distances: raw.distances,
             rip: raw.rip.map(rip::check).transpose()?,
+            ripng: raw.ripng.map(rip::check_ng).transpose()?,
         })
     }
 }

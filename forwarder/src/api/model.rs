@@ -74,6 +74,8 @@ shapes! {
         pub kernel: u64,
         /// The last one that is in the fast path's maps.
         pub xdp: u64,
+        /// The last one that RIPng has been told of.
+        pub rip: u64,
     }
 
     /// Why the fast path does less than it could.
@@ -434,6 +436,8 @@ shapes! {
 
     /// An element of `GET /v1/rip/interfaces`.
     pub struct RipInterface {
+        /// "rip" or "ripng".
+        pub protocol: String,
         /// Its name.
         pub name: String,
         /// Its number.
@@ -509,6 +513,8 @@ shapes! {
 
     /// An element of `GET /v1/rip/errors`: one reason to refuse something.
     pub struct RipError {
+        /// "rip" or "ripng".
+        pub protocol: String,
         /// The reason, "metric-too-large".
         pub reason: String,
         /// What was lost: "packet" or "entry".

@@ -8,6 +8,7 @@ mod backend;
 mod cleanup;
 mod reload;
 mod rip;
+mod rip_rows;
 mod routes;
 
 use std::path::PathBuf;
@@ -135,7 +136,8 @@ struct Daemon {
     rib4: RibHandle<Ipv4>,
     rib6: RibHandle<Ipv6>,
     dataplane: mpsc::Sender<Query>,
-    rip: RipControl,
+    rip: RipControl<Ipv4>,
+    ripng: RipControl<Ipv6>,
     control: mpsc::Receiver<Control>,
     /// Cancelled at the end: monitor, RIB, API.
     cancel: CancellationToken,
@@ -162,7 +164,7 @@ impl Daemon {
             wanted.then(|| KernelWriter::open(identity)).transpose()
         };
         let (writer4, writer6) = (open_writer()?, open_writer()?);
-        rip::check(&config)?;
+        rip::check(&config, (false, false))?;
         let (plane, event_maps) = Plane::load(&config)?;
         let features = Features::open()
             .await
@@ -238,11 +240,14 @@ impl Daemon {
         tokio::spawn(rib_task4.run(cancel.clone()));
         tokio::spawn(rib_task6.run(cancel.clone()));
 
-        let (rip, rip_reached) = RipControl::start(
-            &config,
-            &ribs4.handle,
+        let state_dir = || options.paths.state_dir.clone();
+        let (rip, rip_reached) =
+            RipControl::start(config.rip.as_ref(), &ribs4.handle, &interfaces, state_dir())?;
+        let (ripng, ripng_reached) = RipControl::start(
+            config.ripng.as_ref(),
+            &ribs6.handle,
             &interfaces,
-            options.paths.state_dir.clone(),
+            state_dir(),
         )?;
         let (control_sender, control) = mpsc::channel(4);
         let backend = DaemonBackend::new(backend::Parts {
@@ -252,6 +257,8 @@ impl Daemon {
             dataplane: queries.clone(),
             events,
             rip: rip.commands(),
+            ripng: ripng.commands(),
+            ripng_reached,
             interfaces: interfaces.clone(),
             reached,
             rip_reached,
@@ -273,6 +280,7 @@ impl Daemon {
             rib6: ribs6.handle,
             dataplane: queries,
             rip,
+            ripng,
             control,
             cancel,
             dataplane_cancel,
@@ -285,7 +293,7 @@ impl Daemon {
     /// RIP says goodbye first, while packets still flow; then the programs go,
     /// then our kernel routes; the rest follows.
     async fn stop(mut self) {
-        self.rip.stop().await;
+        tokio::join!(self.rip.stop(), self.ripng.stop());
         self.dataplane_cancel.cancel();
         for (name, task) in [
             ("dataplane", self.dataplane_task),

@@ -60,11 +60,7 @@ impl Daemon {
             anyhow::bail!("{key} cannot change while the daemon runs: restart it");
         }
         check_interfaces(new, &self.interfaces.borrow())?;
-        if self.rip.is_running() {
-            rip::check_keys(new)
-        } else {
-            rip::check(new)
-        }
+        rip::check(new, (self.rip.is_running(), self.ripng.is_running()))
     }
 
     /// What could not be attached to under the new configuration; that is
@@ -75,6 +71,9 @@ impl Daemon {
         let mut refused = Vec::new();
         if let Err(error) = self.rip.configure(config.rip.as_ref()).await {
             refused.push(format!("RIP stays as it was: {error:#}"));
+        }
+        if let Err(error) = self.ripng.configure(config.ripng.as_ref()).await {
+            refused.push(format!("RIPng stays as it was: {error:#}"));
         }
         let (reply, answer) = oneshot::channel();
         if self

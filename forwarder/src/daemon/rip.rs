@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use forwarder_core::config::{self, Config};
 use forwarder_core::interface::Interfaces;
-use forwarder_core::net::Ipv4;
+use forwarder_core::net::{Family, Ipv4, Ipv6};
 use forwarder_core::rib::Generation;
 use forwarder_core::rip::{Auth, InterfaceConfig, Metric, SplitHorizon, Timers};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,7 +16,7 @@ use tracing::error;
 
 use crate::redistribute::{self, Feed};
 use crate::rib_task::RibHandle;
-use crate::rip_io::{self, Channels, Command, Settings};
+use crate::rip_io::{self, Channels, Command, Settings, Transport};
 use crate::rip_keys;
 
 /// Questions waiting for RIP's task; API callers wait when it is full.
@@ -27,48 +27,51 @@ const COMMANDS: usize = 16;
 const ROUTES: usize = 4;
 
 /// How the API reaches RIP; `None` while it is off.
-pub(super) type RipCommands = watch::Receiver<Option<mpsc::Sender<Command>>>;
+pub(super) type RipCommands<F> = watch::Receiver<Option<mpsc::Sender<Command<F>>>>;
 
-struct Running {
-    commands: mpsc::Sender<Command>,
+struct Running<F: Family> {
+    commands: mpsc::Sender<Command<F>>,
     settings: watch::Sender<Option<Arc<config::Rip>>>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
 }
 
 /// Starts and stops RIP.
-pub(super) struct RipControl {
-    rib: RibHandle<Ipv4>,
+pub(super) struct RipControl<F: Family> {
+    rib: RibHandle<F>,
     interfaces: watch::Receiver<Arc<Interfaces>>,
     state_dir: PathBuf,
-    running: Option<Running>,
-    commands: watch::Sender<Option<mpsc::Sender<Command>>>,
+    running: Option<Running<F>>,
+    commands: watch::Sender<Option<mpsc::Sender<Command<F>>>>,
     reached: watch::Sender<Generation>,
 }
 
-/// Whether RIP, if it is on, could start.
-pub(super) fn check(config: &Config) -> anyhow::Result<()> {
-    if config.rip.is_some() {
-        rip_io::check_port().context("RIP cannot start")?;
+/// Whether RIP and RIPng, those that are on and do not run yet, could start.
+pub(super) fn check(config: &Config, running: (bool, bool)) -> anyhow::Result<()> {
+    if config.rip.is_some() && !running.0 {
+        rip_io::check_port::<Ipv4>().context("RIP cannot start")?;
+    }
+    if config.ripng.is_some() && !running.1 {
+        rip_io::check_port::<Ipv6>().context("RIPng cannot start")?;
     }
     check_keys(config)
 }
 
 /// Whether all key files can be read.
-pub(super) fn check_keys(config: &Config) -> anyhow::Result<()> {
+fn check_keys(config: &Config) -> anyhow::Result<()> {
     config
         .rip
         .as_ref()
         .map_or(Ok(()), |rip| rip_keys::load(rip).map(drop))
 }
 
-impl RipControl {
+impl<F: Transport> RipControl<F> {
     pub(super) fn start(
-        config: &Config,
-        rib: &RibHandle<Ipv4>,
+        rip: Option<&config::Rip>,
+        rib: &RibHandle<F>,
         interfaces: &watch::Receiver<Arc<Interfaces>>,
         state_dir: PathBuf,
-    ) -> anyhow::Result<(RipControl, watch::Receiver<Generation>)> {
+    ) -> anyhow::Result<(RipControl<F>, watch::Receiver<Generation>)> {
         let (reached, receiver) = watch::channel(Generation::default());
         let mut control = RipControl {
             rib: rib.clone(),
@@ -78,13 +81,13 @@ impl RipControl {
             commands: watch::Sender::new(None),
             reached,
         };
-        if let Some(rip) = &config.rip {
+        if let Some(rip) = rip {
             control.begin(rip)?;
         }
         Ok((control, receiver))
     }
 
-    pub(super) fn commands(&self) -> RipCommands {
+    pub(super) fn commands(&self) -> RipCommands<F> {
         self.commands.subscribe()
     }
 
@@ -95,7 +98,7 @@ impl RipControl {
     pub(super) async fn configure(&mut self, rip: Option<&config::Rip>) -> anyhow::Result<()> {
         match (rip, &self.running) {
             (Some(rip), Some(running)) => {
-                let settings = settings(rip, self.state_dir.clone())?;
+                let settings: Settings<F> = settings(rip, self.state_dir.clone())?;
                 let (reply, done) = oneshot::channel();
                 let command = Command::Reconfigure(settings, reply);
                 // The task ends only when it is told to.
@@ -115,7 +118,7 @@ impl RipControl {
     }
 
     fn begin(&mut self, rip: &config::Rip) -> anyhow::Result<()> {
-        let settings = settings(rip, self.state_dir.clone())?;
+        let settings: Settings<F> = settings(rip, self.state_dir.clone())?;
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (routes, mut route_receiver) = mpsc::channel(ROUTES);
         let (redistribute, redistribute_receiver) = mpsc::channel(redistribute::DEPTH);
@@ -171,7 +174,7 @@ impl RipControl {
     }
 }
 
-fn settings(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<Settings> {
+fn settings<F: Family>(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<Settings<F>> {
     let keys = rip_keys::load(rip)?;
     let timers = Timers {
         update: rip.update,
@@ -190,7 +193,10 @@ fn settings(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<Settings> {
     })
 }
 
-fn interface_config(interface: config::RipInterface, auth: Option<Auth>) -> InterfaceConfig<Ipv4> {
+fn interface_config<F: Family>(
+    interface: config::RipInterface,
+    auth: Option<Auth>,
+) -> InterfaceConfig<F> {
     InterfaceConfig {
         passive: interface.passive,
         split_horizon: match interface.split_horizon {
@@ -200,7 +206,11 @@ fn interface_config(interface: config::RipInterface, auth: Option<Auth>) -> Inte
         },
         // The configuration has checked that it is 1 to 15.
         cost: Metric::new(u32::from(interface.cost)).unwrap_or(Metric::ONE),
-        neighbors: interface.neighbors,
+        neighbors: interface
+            .neighbors
+            .into_iter()
+            .filter_map(F::from_ip)
+            .collect(),
         auth,
     }
 }

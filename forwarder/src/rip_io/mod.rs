@@ -20,7 +20,9 @@ mod socket;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use command::{Command, InterfaceStatus, Select, Settings};
 pub use driver::{Channels, RipError, run};
 pub use socket::{SocketError, check_port};
+pub(crate) use transport::Transport;

@@ -5,4 +5,5 @@ mod authentication;
 mod large_tables;
 mod peers;
 mod rip;
+mod ripng;
 mod zebra;

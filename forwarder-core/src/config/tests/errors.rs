@@ -506,3 +506,12 @@ fn rip_authentication_has_usable_keys() {
         "its own",
     );
 }
+
+#[test]
+fn ripng_has_no_version_and_no_authentication() {
+    let ng = |rest: &str| format!("[ripng]\ninterfaces = [\"a\"]\n{rest}\n");
+    check(&ng("version = \"2\""), "version", "unknown key", "");
+    let interface = "[[ripng.interface]]\nname = \"a\"\nauth = {}\n";
+    check(interface, "auth", "unknown key", "");
+    check("[ripng]\n", "[ripng]", "no interface", "interfaces =");
+}

@@ -29,6 +29,7 @@ fn the_values_shown_are_the_defaults() {
     let shown = good(&uncommented());
     let mut plain = Config {
         rip: None,
+        ripng: None,
         ..shown.clone()
     };
     // A table of ports has to be there to have defaults.
@@ -39,6 +40,8 @@ fn the_values_shown_are_the_defaults() {
     // [rip] has to be there to have defaults.
     let smallest = good("[rip]\n[[rip.interface]]\nname = \"*\"\n");
     assert_eq!(shown.rip, smallest.rip);
+    let smallest = good("[ripng]\n[[ripng.interface]]\nname = \"*\"\n");
+    assert_eq!(shown.ripng, smallest.ripng);
 }
 
 /// The keys that a table knows, as the error about an unknown one lists them.
@@ -64,6 +67,8 @@ fn every_key_is_shown() {
         "[distances]",
         "[rip]",
         "[[rip.interface]]",
+        "[ripng]",
+        "[[ripng.interface]]",
         "[[static]]",
     ] {
         let start = text

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use forwarder_common::reason::PuntClass;
@@ -282,7 +282,7 @@ fn rip_keys_are_read() {
     let eth1 = rip.settings("eth1").unwrap();
     assert!(eth1.passive);
     assert_eq!((eth1.split_horizon, eth1.cost), (SplitHorizon::Off, 3));
-    assert_eq!(eth1.neighbors, [Ipv4Addr::new(192, 0, 2, 9)]);
+    assert_eq!(eth1.neighbors, [IpAddr::from([192, 0, 2, 9])]);
     let eth2 = rip.settings("eth2").unwrap();
     assert_eq!(
         (eth2.passive, eth2.split_horizon, eth2.cost),
@@ -347,4 +347,28 @@ fn rip_authentication_as_typed() {
     let text = rip.settings("eth2").unwrap().auth.unwrap();
     assert_eq!((text.kind, text.keys[0].id), (AuthType::Text, 1));
     assert_eq!(rip.settings("eth3"), None);
+}
+
+#[test]
+fn ripng_has_its_own_table() {
+    let config = good(
+        r#"
+        [ripng]
+        interfaces = ["eth*"]
+        redistribute = ["static"]
+        update = "5s"
+        timeout = "30s"
+        [[ripng.interface]]
+        name = "eth1"
+        passive = true
+        cost = 3
+        "#,
+    );
+    assert_eq!(config.rip, None);
+    let ripng = config.ripng.unwrap();
+    assert_eq!((ripng.update.as_secs(), ripng.timeout.as_secs()), (5, 30));
+    assert_eq!(ripng.redistribute[0].source, RedistributeSource::Static);
+    let eth1 = ripng.settings("eth1").unwrap();
+    assert_eq!((eth1.passive, eth1.cost, eth1.auth), (true, 3, None));
+    assert!(!ripng.settings("eth2").unwrap().passive);
 }

@@ -27,6 +27,7 @@ pub(crate) fn status() -> Status {
                 rib: 7,
                 kernel: 7,
                 xdp: 6,
+                rip: 7,
             },
         },
         degraded: vec![Degraded {
@@ -199,6 +200,7 @@ pub(crate) fn fib() -> Fib {
 
 pub(crate) fn rip_interface() -> RipInterface {
     RipInterface {
+        protocol: "rip".into(),
         name: "eth1".into(),
         ifindex: 3,
         passive: false,
@@ -245,6 +247,7 @@ pub(crate) fn rip_route() -> RipRoute {
 
 pub(crate) fn rip_error() -> RipError {
     RipError {
+        protocol: "rip".into(),
         reason: "metric-too-large".into(),
         scope: "entry".into(),
         count: 3,

@@ -22,7 +22,7 @@ fn status() {
         "config": "/etc/forwarder/forwarder.toml",
         "engine": "multibit",
         "generation": { "epoch": 7, "rib": 42, "kernel": 42, "xdp": 41, "rip": 42,
-                        "ipv6": { "rib": 7, "kernel": 7, "xdp": 6 } },
+                        "ipv6": { "rib": 7, "kernel": 7, "xdp": 6, "rip": 7 } },
         "degraded": [{ "reason": "netfilter", "detail": "table inet filter, chain forward" }],
         "ports": { "native": 2, "generic": 1, "none": 0 },
         "routes": {
@@ -227,6 +227,7 @@ fn fib() {
 #[test]
 fn rip() {
     let expected = json!({
+        "protocol": "rip",
         "name": "eth1",
         "ifindex": 3,
         "passive": false,
@@ -267,6 +268,7 @@ fn rip() {
     });
     assert_eq!(value(&fixtures::rip_route()), expected);
     let expected = json!({
+        "protocol": "rip",
         "reason": "metric-too-large",
         "scope": "entry",
         "count": 3,

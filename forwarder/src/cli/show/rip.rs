@@ -45,6 +45,7 @@ async fn overview(ask: Ask<'_>) -> anyhow::Result<()> {
 pub(super) fn interfaces(rows: &[RipInterface]) -> String {
     let mut table = Table::new([
         "INTERFACE",
+        "PROTOCOL",
         ">VERSION",
         ">COST",
         "HORIZON",
@@ -60,6 +61,7 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
     for row in rows {
         table.row([
             row.name.clone(),
+            row.protocol.clone(),
             row.version.to_string(),
             row.cost.to_string(),
             row.split_horizon.clone(),
@@ -138,11 +140,12 @@ pub(super) fn routes(rows: &[RipRoute]) -> String {
 }
 
 pub(super) fn errors(rows: &[RipError], all: bool) -> String {
-    let mut table = Table::new(["REASON", "LOST", ">COUNT", ">LAST", "FROM"]);
+    let mut table = Table::new(["REASON", "PROTOCOL", "LOST", ">COUNT", ">LAST", "FROM"]);
     for row in rows.iter().filter(|row| row.count > 0 || all) {
         let last = row.last.as_ref();
         table.row([
             row.reason.clone(),
+            row.protocol.clone(),
             row.scope.clone(),
             grouped(row.count),
             or_dash(last.map(|last| age(last.age))),

@@ -239,8 +239,8 @@ fn rip_in_its_parts() {
     check(
         &rip::interfaces(&[fixtures::rip_interface()]),
         "
-INTERFACE  VERSION  COST  HORIZON  AUTH  PASSIVE  UPDATE IN  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
-eth1             2     1  poison   md5   no        00:00:17          1       412    98     0  8.0 MiB",
+INTERFACE  PROTOCOL  VERSION  COST  HORIZON  AUTH  PASSIVE  UPDATE IN  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
+eth1       rip             2     1  poison   md5   no        00:00:17          1       412    98     0  8.0 MiB",
     );
     check(
         &rip::neighbors(&[fixtures::rip_neighbor()]),
@@ -260,8 +260,8 @@ NEIGHBOR   INTERFACE  VERSION     HEARD  ROUTES  BAD PACKETS  BAD ROUTES  AUTH  
     check(
         &rip::errors(&rows, false),
         "
-REASON            LOST   COUNT      LAST  FROM
-metric-too-large  entry      3  00:00:05  192.0.2.1 on eth1",
+REASON            PROTOCOL  LOST   COUNT      LAST  FROM
+metric-too-large  rip       entry      3  00:00:05  192.0.2.1 on eth1",
     );
     assert!(rip::errors(&rows, true).contains("truncated"));
     assert_eq!(rip::errors(&rows[..1], false), "nothing was refused\n");
