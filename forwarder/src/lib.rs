@@ -15,6 +15,7 @@ pub mod paths;
 pub mod redistribute;
 pub mod rib_task;
 pub mod rip_io;
+pub mod rip_keys;
 pub mod route_client;
 pub mod route_events;
 pub mod route_socket;

@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forwarder_core::config::{RedistributeSource, Rip};
-use forwarder_core::net::{Ipv4, TableId};
+use forwarder_core::net::{Family, TableId};
 use forwarder_core::rib::Generation;
 use forwarder_core::rip::{Metric, Redistribute};
 use forwarder_core::route::{Route, RouteType, Source};
-use ipnet::Ipv4Net;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -24,24 +23,24 @@ use crate::rib_task::{Pulled, RibHandle};
 pub const DEPTH: usize = 16;
 
 /// What is announced of a route.
-type Announcement = (Metric, u16, Option<std::net::Ipv4Addr>);
+type Announcement<F> = (Metric, u16, Option<<F as Family>::Addr>);
 
 /// The feed's state: what RIP was told.
-pub struct Feed {
-    rib: RibHandle<Ipv4>,
+pub struct Feed<F: Family> {
+    rib: RibHandle<F>,
     settings: watch::Receiver<Option<Arc<Rip>>>,
-    output: mpsc::Sender<Vec<Redistribute<Ipv4>>>,
+    output: mpsc::Sender<Vec<Redistribute<F>>>,
     cursor: Generation,
-    told: BTreeMap<Ipv4Net, Announcement>,
+    told: BTreeMap<F::Prefix, Announcement<F>>,
 }
 
-impl Feed {
+impl<F: Family> Feed<F> {
     /// Nothing told yet.
     pub fn new(
-        rib: RibHandle<Ipv4>,
+        rib: RibHandle<F>,
         settings: watch::Receiver<Option<Arc<Rip>>>,
-        output: mpsc::Sender<Vec<Redistribute<Ipv4>>>,
-    ) -> Feed {
+        output: mpsc::Sender<Vec<Redistribute<F>>>,
+    ) -> Feed<F> {
         Feed {
             rib,
             settings,
@@ -69,7 +68,7 @@ impl Feed {
         }
     }
 
-    async fn pulled(&mut self, pulled: Pulled<Ipv4>) {
+    async fn pulled(&mut self, pulled: Pulled<F>) {
         let settings = self.settings.borrow_and_update().clone();
         let mut out = Vec::new();
         match pulled {
@@ -115,9 +114,9 @@ impl Feed {
     fn tell(
         &mut self,
         settings: &Option<Arc<Rip>>,
-        prefix: Ipv4Net,
-        route: Option<&Route<Ipv4>>,
-        out: &mut Vec<Redistribute<Ipv4>>,
+        prefix: F::Prefix,
+        route: Option<&Route<F>>,
+        out: &mut Vec<Redistribute<F>>,
     ) {
         let wanted = settings
             .as_ref()
@@ -126,17 +125,17 @@ impl Feed {
     }
 
     /// `default-originate`: whatever the RIB holds.
-    fn tell_default(&mut self, settings: &Option<Arc<Rip>>, out: &mut Vec<Redistribute<Ipv4>>) {
+    fn tell_default(&mut self, settings: &Option<Arc<Rip>>, out: &mut Vec<Redistribute<F>>) {
         if settings.as_ref().is_some_and(|rip| rip.default_originate) {
-            self.say(Ipv4Net::default(), Some((Metric::ONE, 0, None)), out);
+            self.say(F::Prefix::default(), Some((Metric::ONE, 0, None)), out);
         }
     }
 
     fn say(
         &mut self,
-        prefix: Ipv4Net,
-        wanted: Option<Announcement>,
-        out: &mut Vec<Redistribute<Ipv4>>,
+        prefix: F::Prefix,
+        wanted: Option<Announcement<F>>,
+        out: &mut Vec<Redistribute<F>>,
     ) {
         if self.told.get(&prefix) == wanted.as_ref() {
             return;
@@ -159,8 +158,12 @@ impl Feed {
     }
 }
 
-fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Option<Announcement> {
-    if prefix == Ipv4Net::default() && rip.default_originate {
+fn announcement<F: Family>(
+    rip: &Rip,
+    prefix: F::Prefix,
+    route: Option<&Route<F>>,
+) -> Option<Announcement<F>> {
+    if prefix == F::Prefix::default() && rip.default_originate {
         return Some((Metric::ONE, 0, None));
     }
     let route = route.filter(|route| is_announced(route))?;
@@ -186,7 +189,7 @@ fn announcement(rip: &Rip, prefix: Ipv4Net, route: Option<&Route<Ipv4>>) -> Opti
 
 /// Unicast routes; and of the operator's own also those that drop, which are how
 /// an aggregate is announced.
-fn is_announced(route: &Route<Ipv4>) -> bool {
+fn is_announced<F: Family>(route: &Route<F>) -> bool {
     match route.kind {
         RouteType::Unicast => true,
         RouteType::Blackhole | RouteType::Unreachable | RouteType::Prohibit => {
@@ -199,8 +202,10 @@ fn is_announced(route: &Route<Ipv4>) -> bool {
 #[cfg(test)]
 mod tests {
     use forwarder_core::config::Config;
-    use forwarder_core::net::Ifindex;
+    use forwarder_core::net::{Ifindex, Ipv4};
     use forwarder_core::route::{Distance, Nexthop};
+
+    use ipnet::Ipv4Net;
 
     use super::*;
 
@@ -261,7 +266,7 @@ mod tests {
     #[test]
     fn the_default_route_is_originated_without_one_in_the_table() {
         let originates = rip("[rip]\ninterfaces = [\"eth0\"]\ndefault-originate = true\n");
-        let told = announcement(&originates, Ipv4Net::default(), None);
+        let told = announcement::<Ipv4>(&originates, Ipv4Net::default(), None);
         assert_eq!(told, Some((Metric::ONE, 0, None)));
     }
 }

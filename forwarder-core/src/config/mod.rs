@@ -18,6 +18,7 @@ mod error;
 mod glob;
 mod kernel;
 mod rip;
+mod rip_auth;
 mod route_socket;
 mod statics;
 mod value;
@@ -36,6 +37,7 @@ pub use error::ConfigError;
 pub use glob::{Glob, GlobError};
 pub use kernel::{Distances, Kernel};
 pub use rip::{Redistribute, RedistributeSource, Rip, RipInterface, RipVersion, SplitHorizon};
+pub use rip_auth::{KeySource, RipAuth, RipKey};
 pub use route_socket::{Group, Redirects, RouteSocket};
 pub use statics::{StaticNexthop, StaticRoute, StaticTarget};
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub statics: Vec<StaticRoute>,
     /// `[rip]`; `None` where the table is absent: RIP is off.
     pub rip: Option<Rip>,
+    /// `[ripng]`; `None` where the table is absent.
+    pub ripng: Option<Rip>,
 }
 
 /// The file as typed.
@@ -69,6 +73,7 @@ struct RawConfig {
     #[serde(rename = "static")]
     statics: Vec<Spanned<statics::RawStatic>>,
     rip: Option<Spanned<rip::RawRip>>,
+    ripng: Option<Spanned<rip::RawRipng>>,
 }
 
 impl Config {
@@ -98,6 +103,7 @@ impl Config {
             distances: raw.distances,
             route_socket: raw.route_socket,
             rip: raw.rip.map(rip::check).transpose()?,
+            ripng: raw.ripng.map(rip::check_ng).transpose()?,
         })
     }
 }

@@ -1,7 +1,8 @@
-//! `[rip]`: where RIP runs, what it announces, and its timers.
+//! `[rip]` and `[ripng]`: where they run, what they announce, and their timers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -9,9 +10,10 @@ use toml::Spanned;
 
 use super::error::{Fault, wrong};
 use super::glob::Glob;
+use super::rip_auth::{self, RawAuth, RipAuth};
 use super::value::{self, FromShort, Host, OrShort, Span};
 
-/// `[rip]`.
+/// `[rip]`, and `[ripng]`, which has no version and no authentication.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rip {
     /// Which RIP is spoken.
@@ -102,7 +104,9 @@ pub struct RipInterface {
     /// Added to the metric of what is learnt here, 1..=15.
     pub cost: u8,
     /// Routers that get updates by unicast.
-    pub neighbors: Vec<Ipv4Addr>,
+    pub neighbors: Vec<IpAddr>,
+    /// How packets are authenticated; `None` = not.
+    pub auth: Option<RipAuth>,
 }
 
 impl RipInterface {
@@ -113,6 +117,7 @@ impl RipInterface {
             split_horizon: SplitHorizon::default(),
             cost: 1,
             neighbors: Vec::new(),
+            auth: None,
         }
     }
 }
@@ -182,6 +187,7 @@ struct RawInterface {
     cost: u8,
     #[serde(default)]
     neighbors: Vec<Spanned<Host>>,
+    auth: Option<Spanned<RawAuth>>,
 }
 
 const fn one() -> u8 {
@@ -222,7 +228,10 @@ const GARBAGE: Duration = Duration::from_secs(120);
 /// Turns the table as typed into settings.
 pub(super) fn check(table: Spanned<RawRip>) -> Result<Rip, Fault> {
     let span = table.span();
-    let raw = table.into_inner();
+    check_table(span, table.into_inner())
+}
+
+fn check_table(span: Range<usize>, raw: RawRip) -> Result<Rip, Fault> {
     if raw.interfaces.is_empty() && raw.interface.is_empty() {
         let help = "name its interfaces: interfaces = [\"eth*\"]";
         return Err(Fault::new(span, "RIP is on but runs on no interface", help));
@@ -305,12 +314,67 @@ fn interfaces(tables: Vec<RawInterface>) -> Result<Vec<RipInterface>, Fault> {
             split_horizon: raw.split_horizon,
             cost: raw.cost,
             neighbors: neighbors(raw.neighbors)?,
+            auth: raw.auth.map(rip_auth::check).transpose()?,
         });
     }
     Ok(result)
 }
 
-fn neighbors(elements: Vec<Spanned<Host>>) -> Result<Vec<Ipv4Addr>, Fault> {
+/// `[ripng]` as typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawRipng {
+    #[serde(default)]
+    interfaces: Vec<Glob>,
+    #[serde(default)]
+    redistribute: Vec<Spanned<OrShort<RawRedistribute>>>,
+    #[serde(default)]
+    default_originate: bool,
+    update: Option<Spanned<Span>>,
+    timeout: Option<Spanned<Span>>,
+    garbage: Option<Span>,
+    #[serde(default)]
+    interface: Vec<RawNgInterface>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawNgInterface {
+    name: Spanned<Glob>,
+    #[serde(default)]
+    passive: bool,
+    #[serde(default)]
+    split_horizon: SplitHorizon,
+    #[serde(default = "one", deserialize_with = "value::rip_metric")]
+    cost: u8,
+}
+
+/// The same for `[ripng]`.
+pub(super) fn check_ng(table: Spanned<RawRipng>) -> Result<Rip, Fault> {
+    let span = table.span();
+    let raw = table.into_inner();
+    let interface = |raw: RawNgInterface| RawInterface {
+        name: raw.name,
+        passive: raw.passive,
+        split_horizon: raw.split_horizon,
+        cost: raw.cost,
+        neighbors: Vec::new(),
+        auth: None,
+    };
+    let typed = RawRip {
+        version: RipVersion::default(),
+        interfaces: raw.interfaces,
+        redistribute: raw.redistribute,
+        default_originate: raw.default_originate,
+        update: raw.update,
+        timeout: raw.timeout,
+        garbage: raw.garbage,
+        interface: raw.interface.into_iter().map(interface).collect(),
+    };
+    check_table(span, typed)
+}
+
+fn neighbors(elements: Vec<Spanned<Host>>) -> Result<Vec<IpAddr>, Fault> {
     let mut seen = BTreeSet::new();
     for element in &elements {
         if !seen.insert(element.get_ref().0) {
@@ -324,6 +388,6 @@ fn neighbors(elements: Vec<Spanned<Host>>) -> Result<Vec<Ipv4Addr>, Fault> {
     }
     Ok(elements
         .into_iter()
-        .map(|element| element.into_inner().0)
+        .map(|element| element.into_inner().0.into())
         .collect())
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::auth::Auth;
 use super::metric::Metric;
 use super::wire::Wire;
 use crate::net::{Family, Ifindex};
@@ -14,6 +15,9 @@ pub struct Config {
     pub timers: Timers,
     /// Seeds the jitter; routers must not share it.
     pub seed: u64,
+    /// The last sequence number of authenticated packets in an earlier life; 0
+    /// where none is known.
+    pub sequence: u32,
 }
 
 /// The timers of RFC 2453 §3.8.
@@ -73,6 +77,9 @@ pub struct InterfaceConfig<F: Family> {
     pub cost: Metric,
     /// Routers that are sent updates by unicast.
     pub neighbors: Vec<F::Addr>,
+    /// How packets are authenticated; `None` = not. RIPng leaves it to IPsec
+    /// (RFC 2080 §3).
+    pub auth: Option<Auth>,
 }
 
 impl<F: Family> Default for InterfaceConfig<F> {
@@ -82,6 +89,7 @@ impl<F: Family> Default for InterfaceConfig<F> {
             split_horizon: SplitHorizon::default(),
             cost: Metric::ONE,
             neighbors: Vec::new(),
+            auth: None,
         }
     }
 }

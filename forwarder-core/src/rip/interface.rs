@@ -1,7 +1,8 @@
 //! An interface that RIP runs on: its set-up, its neighbours, and what is still
 //! to be sent there.
 
-use super::config::{InterfaceSetup, SplitHorizon};
+use super::auth::{self, Replay};
+use super::config::{Address, InterfaceSetup, SplitHorizon};
 use super::entry::Advert;
 use super::io::NeighborKey;
 use super::metric::Metric;
@@ -58,6 +59,10 @@ pub(super) struct Interface<F: Family> {
     pub(super) requests: RequestLimiter<F>,
     pub(super) output: Output<F>,
     pub(super) traffic: Traffic,
+    /// Sequence numbers of authenticated neighbours.
+    pub(super) replay: Replay<F>,
+    /// It has been said that no key's time is now.
+    pub(super) out_of_keys: bool,
     /// Goes as soon as its farewell is sent.
     pub(super) closing: bool,
 }
@@ -77,7 +82,15 @@ impl<F: Wire> Interface<F> {
 
     /// Entries in a datagram on this link.
     pub(super) fn max_entries(&self) -> usize {
-        F::max_entries(self.setup.mtu)
+        let max = F::max_entries(self.setup.mtu);
+        let auth = self.setup.config.auth.as_ref();
+        auth.map_or(max, |auth| auth::max_entries(auth, max))
+    }
+
+    /// Knows nothing of a neighbour any more.
+    pub(super) fn forget(&mut self, address: F::Addr) {
+        self.neighbors.remove(address);
+        self.replay.remove(address);
     }
 
     /// What is said here about a destination. The next hop is still the
@@ -123,21 +136,34 @@ impl<F: Wire> Interface<F> {
         rte: &Rte<F>,
     ) -> Option<Rte<F>> {
         let split = self.setup.config.split_horizon != SplitHorizon::Off;
-        if rte.prefix == target.subnet && split && kind != Kind::Inspection {
+        if split && kind != Kind::Inspection && self.is_of(target, rte.prefix) {
             return None;
         }
         let usable =
             |hop: &F::Addr| F::is_host_of(&target.subnet, *hop) && !self.setup.is_ours(*hop);
-        let next_hop = rte.next_hop.filter(usable);
+        let next_hop = rte.next_hop.filter(|_| F::SENDS_NEXT_HOPS);
+        let next_hop = next_hop.filter(usable);
         Some(Rte { next_hop, ..*rte })
+    }
+
+    /// Whether a network is the listener's own: his subnet, or, on the link-local
+    /// one where all routers of a link are, every network of the link.
+    fn is_of(&self, target: &Target<F>, prefix: F::Prefix) -> bool {
+        let addresses = &self.setup.addresses;
+        prefix == target.subnet
+            || !F::is_routable(&target.subnet) && addresses.iter().any(|a| a.subnet == prefix)
     }
 }
 
 /// Whom updates go to on an interface: the group once for each subnet, so that
 /// every neighbour sees a sender of his own subnet, then the unicast ones.
-pub(super) fn targets<F: Wire>(setup: &InterfaceSetup<F>) -> Vec<Target<F>> {
+pub(super) fn targets<F: Wire>(setup: &InterfaceSetup<F>, before: &[Target<F>]) -> Vec<Target<F>> {
     let mut targets: Vec<Target<F>> = Vec::new();
-    for address in setup.addresses.iter().filter(|_| !setup.config.passive) {
+    let speaking = |address: &&Address<F>| !setup.config.passive && F::is_router(address.local);
+    let mut addresses: Vec<_> = setup.addresses.iter().filter(speaking).collect();
+    // Whom the neighbours know goes on speaking as long as it is there.
+    addresses.sort_by_key(|address| before.iter().all(|target| target.source != address.local));
+    for address in addresses {
         let (source, subnet) = (address.local, address.subnet);
         // A host address has nobody else on its subnet.
         let alone = subnet == F::host(source);

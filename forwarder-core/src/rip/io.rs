@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
+use super::auth::UnixTime;
 use super::config::{InterfaceSetup, Timers};
 use super::metric::Metric;
 use super::reject::Reject;
@@ -31,6 +32,9 @@ pub enum Input<'a, F: Family> {
     Clear(Clear<F>),
     /// New timers.
     Reconfigure(Timers),
+    /// What a wall clock shows now: at start, and when it was set. Authentication
+    /// takes lifetimes of keys and sequence numbers from it.
+    WallClock(UnixTime),
     /// Poison all that was advertised; [`super::Rip::is_drained`] tells when
     /// that is done. Nothing is learnt any more.
     Shutdown,
@@ -45,6 +49,9 @@ pub struct Datagram<'a, F: Family> {
     pub source: F::Addr,
     /// From which port.
     pub source_port: u16,
+    /// A multicast packet that has passed a router on its way, by its hop limit.
+    /// RFC 2080 §2.5.2 has senders set 255; in RIPv2 nothing can be told.
+    pub forwarded: bool,
     /// What is in it; hostile.
     pub payload: &'a [u8],
 }
@@ -146,6 +153,8 @@ pub enum Event<F: Family> {
     NeighborUp(NeighborKey<F>),
     /// A neighbour has been silent for the timeout.
     NeighborLost(NeighborKey<F>),
+    /// No key's time to be sent is now: the last one goes on.
+    OutOfKeys(Ifindex),
     /// Something was refused for a reason that was quiet for a minute.
     Rejected(Reject, NeighborKey<F>),
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::auth::Replay;
 use super::config::{InterfaceSetup, SplitHorizon};
 use super::entry::{Connected, Offer};
 use super::interface::{Interface, Kind, Traffic, targets};
@@ -36,11 +37,13 @@ impl<F: Wire> Rip<F> {
 
     fn add_interface(&mut self, now: Instant, setup: InterfaceSetup<F>) {
         let interface = Interface {
-            targets: targets(&setup),
+            targets: targets(&setup, &[]),
             neighbors: Neighbors::default(),
             requests: RequestLimiter::default(),
             output: Output::new(now, self.table.log.head(), &mut self.rng),
             traffic: Traffic::default(),
+            replay: Replay::default(),
+            out_of_keys: false,
             closing: false,
             setup,
         };
@@ -142,7 +145,8 @@ fn subnets<F: Wire>(setup: &InterfaceSetup<F>) -> BTreeSet<F::Prefix> {
 /// Says goodbye to those who are no longer sent updates, and tells the others
 /// what they need after the change.
 fn retarget<F: Wire>(interface: &mut Interface<F>, old: &InterfaceSetup<F>) {
-    let before = std::mem::replace(&mut interface.targets, targets(&interface.setup));
+    let wanted = targets(&interface.setup, &interface.targets);
+    let before = std::mem::replace(&mut interface.targets, wanted);
     let now = &interface.targets;
     let (gone, kept): (Vec<_>, Vec<_>) =
         before.into_iter().partition(|target| !now.contains(target));

@@ -15,6 +15,7 @@
 //! The engine is generic over the address family ([`wire::Wire`]): the codec and
 //! the rules about addresses differ between RIPv2 and RIPng, nothing else does.
 
+mod auth;
 mod changes;
 mod config;
 mod entry;
@@ -36,6 +37,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
+pub use auth::{Auth, AuthLength, AuthType, Key, KeyError, Proof, Secret, UnixTime, Window};
 pub use config::{Address, Config, InterfaceConfig, InterfaceSetup, SplitHorizon, Timers};
 pub use io::{
     Actions, Clear, Datagram, Event, Input, NeighborKey, Redistribute, RouteChange, Send,
@@ -62,6 +64,8 @@ pub struct Rip<F: Wire> {
     table: Table<F>,
     rejects: Rejects<F>,
     rng: Rng,
+    /// The time of day, for authentication.
+    clock: auth::Clock,
     draining: bool,
 }
 
@@ -73,6 +77,7 @@ impl<F: Wire> Rip<F> {
             table: Table::new(config.timers),
             rejects: Rejects::default(),
             rng: Rng::new(config.seed),
+            clock: auth::Clock::new(config.sequence),
             draining: false,
         }
     }
@@ -91,6 +96,7 @@ impl<F: Wire> Rip<F> {
             Input::Request(ifindex) => self.request(ifindex),
             Input::Clear(what) => self.clear(now, what, out),
             Input::Reconfigure(timers) => self.reconfigure(now, timers),
+            Input::WallClock(time) => self.clock.set(now, time),
             Input::Shutdown => self.shutdown(),
         }
     }
@@ -124,6 +130,12 @@ impl<F: Wire> Rip<F> {
         self.draining && self.interfaces.values().all(Interface::is_idle)
     }
 
+    /// The highest sequence number that authenticated packets have had; the next
+    /// engine is to begin with it ([`Config::sequence`]).
+    pub fn sequence(&self) -> u32 {
+        self.clock.sequence()
+    }
+
     /// Whether the interface still has something to receive or to send.
     pub fn has_interface(&self, ifindex: Ifindex) -> bool {
         self.interfaces.contains_key(&ifindex)
@@ -133,11 +145,13 @@ impl<F: Wire> Rip<F> {
         if !self.draining {
             self.table.expire(now, &mut out.routes);
             self.sweep_neighbors(now, out);
+            self.watch_keys(now, out);
         }
         let Rip {
             interfaces,
             table,
             rng,
+            clock,
             draining,
             ..
         } = self;
@@ -145,6 +159,7 @@ impl<F: Wire> Rip<F> {
             now,
             table,
             rng,
+            clock,
             draining: *draining,
         };
         for interface in interfaces.values_mut() {
@@ -161,6 +176,19 @@ impl<F: Wire> Rip<F> {
             for address in interface.neighbors.sweep(now, timeout) {
                 out.events.push(Event::NeighborLost(interface.key(address)));
             }
+        }
+    }
+
+    /// A key that is used beyond its time is worth a word, once.
+    fn watch_keys(&mut self, now: Instant, out: &mut Actions<F>) {
+        let time = self.clock.time(now);
+        for interface in self.interfaces.values_mut() {
+            let auth = interface.setup.config.auth.as_ref();
+            let out_of_keys = auth.is_some_and(|auth| auth.is_out_of_keys(time));
+            if out_of_keys && !interface.out_of_keys {
+                out.events.push(Event::OutOfKeys(interface.ifindex()));
+            }
+            interface.out_of_keys = out_of_keys;
         }
     }
 
@@ -210,9 +238,7 @@ impl<F: Wire> Rip<F> {
             Clear::Neighbor(address) => {
                 let gone = |offer: &entry::Offer<F>| offer.from.address == address;
                 self.table.drop_offers(now, gone, &mut out.routes);
-                self.interfaces
-                    .values_mut()
-                    .for_each(|i| i.neighbors.remove(address));
+                self.interfaces.values_mut().for_each(|i| i.forget(address));
             }
             Clear::Routes => {
                 self.table.drop_offers(now, |_| true, &mut out.routes);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::auth::Proof;
 use super::reject::{Reject, Scope};
 use crate::net::Family;
 use crate::time::Instant;
@@ -18,14 +19,39 @@ const REQUEST_WINDOW: Duration = Duration::from_secs(1);
 /// Sources whose requests are answered within one window.
 const MAX_REQUESTERS: usize = 64;
 
+/// Routers kept that have sent nothing but what cannot be believed: shown to
+/// whoever looks for them.
+const MAX_STRANGERS: usize = 32;
+
 /// A router that sent us a response.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Neighbor {
     pub(super) version: u8,
     pub(super) last_seen: Instant,
     pub(super) packets: u64,
     pub(super) bad_packets: u64,
     pub(super) bad_routes: u64,
+    /// What was refused, by reason.
+    pub(super) refused: BTreeMap<Reject, u64>,
+    /// How its last response was authenticated.
+    pub(super) proof: Option<Proof>,
+    /// Nothing of it was ever believed.
+    pub(super) stranger: bool,
+}
+
+impl Neighbor {
+    fn new(now: Instant, version: u8) -> Self {
+        Neighbor {
+            version,
+            last_seen: now,
+            packets: 0,
+            bad_packets: 0,
+            bad_routes: 0,
+            refused: BTreeMap::new(),
+            proof: None,
+            stranger: true,
+        }
+    }
 }
 
 /// The neighbours of an interface.
@@ -46,48 +72,80 @@ impl<F: Family> Default for Neighbors<F> {
 }
 
 impl<F: Family> Neighbors<F> {
-    /// A response came. `Ok(true)` for a new neighbour.
+    /// A response came that is to be believed. `Ok(true)` for a new neighbour.
     pub(super) fn heard(
         &mut self,
         now: Instant,
         address: F::Addr,
         version: u8,
+        proof: Option<Proof>,
         timeout: Duration,
     ) -> Result<bool, Reject> {
-        if let Some(neighbor) = self.by_address.get_mut(&address) {
-            neighbor.last_seen = now;
-            neighbor.version = version;
-            neighbor.packets += 1;
-            return Ok(false);
-        }
-        if self.by_address.len() >= MAX_NEIGHBORS {
+        if !self.by_address.contains_key(&address) && !self.make_room() {
             return Err(Reject::TooManyNeighbors);
         }
-        let (packets, bad_packets, bad_routes) = (1, 0, 0);
-        let neighbor = Neighbor {
-            version,
-            last_seen: now,
-            packets,
-            bad_packets,
-            bad_routes,
-        };
-        self.by_address.insert(address, neighbor);
-        self.sweep_at.get_or_insert(now + timeout);
-        Ok(true)
+        let neighbor = self.meet(now, address, version, timeout);
+        neighbor.last_seen = now;
+        neighbor.version = version;
+        neighbor.packets += 1;
+        neighbor.proof = proof;
+        Ok(std::mem::take(&mut neighbor.stranger))
     }
 
-    /// Something of this address was refused; strangers are not noted here.
-    pub(super) fn rejected(&mut self, address: F::Addr, scope: Scope) {
+    /// A response came that cannot be believed. Whoever can send on the link can
+    /// make up many: they are few here, and go first.
+    pub(super) fn suspected(
+        &mut self,
+        now: Instant,
+        address: F::Addr,
+        version: u8,
+        timeout: Duration,
+    ) {
+        let strangers = self.by_address.values().filter(|n| n.stranger).count();
+        let room = strangers < MAX_STRANGERS && self.by_address.len() < MAX_NEIGHBORS;
+        if room || self.by_address.contains_key(&address) {
+            self.meet(now, address, version, timeout);
+        }
+    }
+
+    fn meet(
+        &mut self,
+        now: Instant,
+        address: F::Addr,
+        version: u8,
+        timeout: Duration,
+    ) -> &mut Neighbor {
+        self.sweep_at.get_or_insert(now + timeout);
+        let new = || Neighbor::new(now, version);
+        self.by_address.entry(address).or_insert_with(new)
+    }
+
+    /// Whether there is room for one more, at a stranger's cost if need be.
+    fn make_room(&mut self) -> bool {
+        if self.by_address.len() < MAX_NEIGHBORS {
+            return true;
+        }
+        let mut strangers = self.by_address.iter().filter(|(_, n)| n.stranger);
+        let Some(address) = strangers.next().map(|(address, _)| *address) else {
+            return false;
+        };
+        self.by_address.remove(&address).is_some()
+    }
+
+    /// Something of this address was refused; who is unknown is not noted here.
+    pub(super) fn rejected(&mut self, address: F::Addr, reject: Reject) {
         let Some(neighbor) = self.by_address.get_mut(&address) else {
             return;
         };
-        match scope {
+        *neighbor.refused.entry(reject).or_default() += 1;
+        match reject.scope() {
             Scope::Packet => neighbor.bad_packets += 1,
             Scope::Entry => neighbor.bad_routes += 1,
         }
     }
 
-    /// Takes out those that have been silent for `timeout`.
+    /// Takes out those that have been silent for `timeout`,
+    /// and names those that were neighbours.
     pub(super) fn sweep(&mut self, now: Instant, timeout: Duration) -> Vec<F::Addr> {
         if self.sweep_at.is_none_or(|at| at > now) {
             return Vec::new();
@@ -96,7 +154,8 @@ impl<F: Family> Neighbors<F> {
         let lost = self
             .by_address
             .extract_if(.., |_, neighbor| silent(neighbor));
-        let lost = lost.map(|(address, _)| address).collect();
+        let known = lost.filter(|(_, neighbor)| !neighbor.stranger);
+        let lost = known.map(|(address, _)| address).collect();
         self.rearm(timeout);
         lost
     }
@@ -126,6 +185,7 @@ impl<F: Family> Neighbors<F> {
     pub(super) fn clear_counters(&mut self) {
         for neighbor in self.by_address.values_mut() {
             (neighbor.packets, neighbor.bad_packets, neighbor.bad_routes) = (0, 0, 0);
+            neighbor.refused.clear();
         }
     }
 }

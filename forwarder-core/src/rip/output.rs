@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::auth::{self, Clock};
 use super::changes::Seq;
 use super::interface::{Interface, Kind, Target};
 use super::io::Send;
@@ -68,8 +69,24 @@ pub(super) struct Source<'a, F: Family> {
     pub(super) now: Instant,
     pub(super) table: &'a Table<F>,
     pub(super) rng: &'a mut Rng,
+    pub(super) clock: &'a mut Clock,
     /// The engine is shutting down: no new updates.
     pub(super) draining: bool,
+}
+
+/// What a packet is signed with besides the key.
+pub(super) struct Stamp<'a> {
+    pub(super) now: Instant,
+    pub(super) clock: &'a mut Clock,
+}
+
+impl<F: Family> Source<'_, F> {
+    fn stamp(&mut self) -> Stamp<'_> {
+        Stamp {
+            now: self.now,
+            clock: self.clock,
+        }
+    }
 }
 
 impl<F: Family> Output<F> {
@@ -266,20 +283,20 @@ impl<F: Wire> Interface<F> {
     /// or the slot is full.
     fn send_next(&mut self, source: &mut Source<'_, F>, out: &mut Vec<Send<F>>) -> bool {
         if self.output.ask {
-            return self.send_request(out);
+            return self.send_request(source, out);
         }
         if self.output.telling > self.output.told {
             return self.send_changes(source, out);
         }
-        self.send_job(source.table, out)
+        self.send_job(source, out)
     }
 
-    fn send_request(&mut self, out: &mut Vec<Send<F>>) -> bool {
+    fn send_request(&mut self, source: &mut Source<'_, F>, out: &mut Vec<Send<F>>) -> bool {
         self.output.ask = false;
         let entries = [F::table_request()];
         for target in self.targets.clone() {
             let payload = packet::build(Command::Request, F::VERSION, entries.into_iter());
-            self.send(target, payload, out);
+            self.send(&mut source.stamp(), target, payload, out);
         }
         true
     }
@@ -305,14 +322,15 @@ impl<F: Wire> Interface<F> {
         }
         self.output.told = reached;
         let sent = out.len();
-        self.send_response(Kind::Triggered, &self.targets.clone(), &rtes, out);
+        let targets = self.targets.clone();
+        self.send_response(&mut source.stamp(), Kind::Triggered, &targets, &rtes, out);
         if out.len() > sent && self.output.hold_until <= source.now {
             self.output.hold_until = source.now + source.rng.between(HOLD.0, HOLD.1);
         }
         true
     }
 
-    fn send_job(&mut self, table: &Table<F>, out: &mut Vec<Send<F>>) -> bool {
+    fn send_job(&mut self, source: &mut Source<'_, F>, out: &mut Vec<Send<F>>) -> bool {
         let Some(job) = self.output.jobs.front() else {
             return false;
         };
@@ -320,7 +338,8 @@ impl<F: Wire> Interface<F> {
             return false;
         }
         let max = self.max_entries();
-        let said = table
+        let said = source
+            .table
             .adverts_after(job.after)
             .filter_map(|(prefix, advert)| self.render(job.kind, prefix, advert));
         let rtes: Vec<Rte<F>> = said.take(max).collect();
@@ -329,12 +348,13 @@ impl<F: Wire> Interface<F> {
             Some(last) => self.output.jobs[0].after = Some(last.prefix),
             None => drop(self.output.jobs.pop_front()),
         }
-        self.send_response(kind, &targets, &rtes, out);
+        self.send_response(&mut source.stamp(), kind, &targets, &rtes, out);
         true
     }
 
     fn send_response(
         &mut self,
+        stamp: &mut Stamp<'_>,
         kind: Kind,
         targets: &[Target<F>],
         rtes: &[Rte<F>],
@@ -347,17 +367,25 @@ impl<F: Wire> Interface<F> {
             let entries: Vec<_> = told.map(|rte| F::encode(&rte)).collect();
             if !entries.is_empty() {
                 let entries = entries.into_iter();
-                self.send(
-                    *target,
-                    packet::build(Command::Response, F::VERSION, entries),
-                    out,
-                );
+                let payload = packet::build(Command::Response, F::VERSION, entries);
+                self.send(stamp, *target, payload, out);
             }
         }
     }
 
-    /// Sends one datagram and counts it against the slot.
-    pub(super) fn send(&mut self, target: Target<F>, payload: Vec<u8>, out: &mut Vec<Send<F>>) {
+    /// Signs one datagram, if that is done here, sends it, and counts it against
+    /// the slot. Everything that leaves us goes through here.
+    pub(super) fn send(
+        &mut self,
+        stamp: &mut Stamp<'_>,
+        target: Target<F>,
+        payload: Vec<u8>,
+        out: &mut Vec<Send<F>>,
+    ) {
+        let payload = match &self.setup.config.auth {
+            Some(auth) => auth::seal(auth, stamp.clock, stamp.now, payload),
+            None => payload,
+        };
         self.output.slot_used += 1;
         self.traffic.sent += 1;
         let Target {

@@ -89,6 +89,17 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// The packet without its first entry, which was authentication.
+    pub(super) fn without_authentication(self) -> Result<Self, Reject> {
+        match self.entries {
+            [_, rest @ ..] if !rest.is_empty() => Ok(Packet {
+                entries: rest,
+                ..self
+            }),
+            _ => Err(Reject::NoEntries),
+        }
+    }
+
     /// The entries as they came; at least one.
     pub(super) fn entries(&self) -> &'a [[u8; ENTRY]] {
         self.entries

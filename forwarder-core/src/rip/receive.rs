@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
+use super::auth::{self, Proof};
 use super::entry::Offer;
 use super::interface::{Kind, unicast};
 use super::io::{Actions, Datagram, Event, NeighborKey, Send};
+use super::output::Stamp;
 use super::packet::{self, Command, ENTRY, Packet, Rte};
 use super::reject::{Occurrence, Reject, Scope};
 use super::{Metric, Rip, Wire};
@@ -40,11 +42,45 @@ impl<F: Wire> Rip<F> {
         out: &mut Actions<F>,
     ) -> Result<(), Reject> {
         self.check_sender(datagram)?;
-        let packet = Packet::parse(datagram.payload, F::MAX_ENTRIES)?;
+        let (payload, proof) = self.authenticate(now, datagram)?;
+        let mut packet = Packet::parse(payload, F::MAX_ENTRIES)?;
+        if proof.is_some() {
+            packet = packet.without_authentication()?;
+        }
         match packet.command {
             Command::Request => self.answer(now, datagram, &packet, &mut out.sends),
-            Command::Response => self.response(now, datagram, &packet, out),
+            Command::Response => self.response(now, datagram, &packet, proof, out),
         }
+    }
+
+    /// Before anything else in it is believed: the packet without its trailer,
+    /// and who signed it. The sequence number counts only once the digest is
+    /// found right.
+    fn authenticate<'a>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'a, F>,
+    ) -> Result<(&'a [u8], Option<Proof>), Reject> {
+        let (source, timeout) = (datagram.source, self.table.timers.timeout);
+        let time = self.clock.time(now);
+        let interface = self
+            .interfaces
+            .get_mut(&datagram.ifindex)
+            .ok_or(Reject::NoInterface)?;
+        let auth = interface.setup.config.auth.as_ref();
+        let opened = auth::open(auth, time, datagram.payload).and_then(|(payload, proof)| {
+            let admitted = proof.map(|proof| interface.replay.admit(now, source, proof, timeout));
+            admitted.unwrap_or(Ok(())).map(|()| (payload, proof))
+        });
+        if let (Err(_), [command, version, ..]) = (&opened, datagram.payload)
+            && *command == Command::Response.code()
+            && datagram.source_port == F::PORT
+        {
+            interface
+                .neighbors
+                .suspected(now, source, *version, timeout);
+        }
+        opened
     }
 
     /// RFC 2453 §3.9.2: not ourselves, and directly connected by the interface
@@ -62,6 +98,9 @@ impl<F: Wire> Rip<F> {
         {
             return Err(Reject::OwnPacket);
         }
+        if datagram.forwarded {
+            return Err(Reject::HopLimit);
+        }
         interface
             .setup
             .facing(datagram.source)
@@ -74,10 +113,14 @@ impl<F: Wire> Rip<F> {
         now: Instant,
         datagram: &Datagram<'_, F>,
         packet: &Packet<'_>,
+        proof: Option<Proof>,
         out: &mut Actions<F>,
     ) -> Result<(), Reject> {
         if datagram.source_port != F::PORT {
             return Err(Reject::BadSourcePort);
+        }
+        if !F::is_router(datagram.source) {
+            return Err(Reject::NotLinkLocal);
         }
         let timeout = self.table.timers.timeout;
         let interface = self
@@ -87,13 +130,21 @@ impl<F: Wire> Rip<F> {
         let from = interface.key(datagram.source);
         if interface
             .neighbors
-            .heard(now, from.address, packet.version, timeout)?
+            .heard(now, from.address, packet.version, proof, timeout)?
         {
             out.events.push(Event::NeighborUp(from));
         }
         check_spoken::<F>(packet)?;
+        let mut next_hop = None;
         for entry in packet.entries() {
-            let learnt = F::decode(entry).and_then(|rte| self.entry(now, from, &rte, out));
+            if let Some(hop) = F::next_hop(entry) {
+                next_hop = hop;
+                continue;
+            }
+            let learnt = F::decode(entry).and_then(|mut rte| {
+                rte.next_hop = rte.next_hop.or(next_hop);
+                self.entry(now, from, &rte, out)
+            });
             if let Err(reject) = learnt {
                 self.reject(now, datagram, reject, out);
             }
@@ -171,9 +222,14 @@ impl<F: Wire> Rip<F> {
         }
         let told = packet.entries().iter().map(|entry| self.lookup(entry));
         let told = told.collect::<Result<Vec<_>, _>>()?;
-        let payload = packet::build(Command::Response, F::VERSION, told.into_iter());
-        if let Some(interface) = self.interfaces.get_mut(&datagram.ifindex) {
-            interface.send(target, payload, sends);
+        let Some(interface) = self.interfaces.get_mut(&datagram.ifindex) else {
+            return Err(Reject::NoInterface);
+        };
+        let clock = &mut self.clock;
+        let mut stamp = Stamp { now, clock };
+        for told in told.chunks(interface.max_entries()) {
+            let payload = packet::build(Command::Response, F::VERSION, told.iter().copied());
+            interface.send(&mut stamp, target, payload, sends);
         }
         Ok(())
     }
@@ -204,7 +260,7 @@ impl<F: Wire> Rip<F> {
             ifindex, source, ..
         } = *datagram;
         if let Some(interface) = self.interfaces.get_mut(&ifindex) {
-            interface.neighbors.rejected(source, reject.scope());
+            interface.neighbors.rejected(source, reject);
             match reject.scope() {
                 Scope::Packet => interface.traffic.bad_packets += 1,
                 Scope::Entry => interface.traffic.bad_routes += 1,

@@ -59,10 +59,29 @@ rejects! {
     BadSourcePort = "bad-source-port", Packet;
     /// From no subnet of the interface it arrived on.
     NotOnLink = "not-on-link", Packet;
+    /// A response from an address that is not link-local (RIPng).
+    NotLinkLocal = "not-link-local", Packet;
+    /// A multicast packet that has passed a router: a hop limit other than 255
+    /// (RIPng).
+    HopLimit = "hop-limit", Packet;
     /// From one of our own addresses.
     OwnPacket = "own-packet", Packet;
     /// Authenticated, on an interface without authentication (RFC 2453 §5.2).
     UnexpectedAuth = "unexpected-auth", Packet;
+    /// Not authenticated, on an interface with authentication.
+    AuthMissing = "auth-missing", Packet;
+    /// Authenticated in another way than the interface is.
+    AuthType = "auth-type", Packet;
+    /// Lengths of an authenticated packet that contradict each other.
+    AuthMalformed = "auth-malformed", Packet;
+    /// Signed with a key of a number that is not configured.
+    AuthUnknownKey = "auth-unknown-key", Packet;
+    /// Signed with a key whose time is not now.
+    AuthKeyTime = "auth-key-time", Packet;
+    /// A wrong password or digest.
+    AuthFailed = "auth-failed", Packet;
+    /// An old packet: its sequence number is lower than the neighbour's last.
+    AuthReplay = "auth-replay", Packet;
     /// More neighbours on the interface than are kept.
     TooManyNeighbors = "too-many-neighbors", Packet;
     /// A request on an interface that is to stay silent.
@@ -80,6 +99,8 @@ rejects! {
     MetricTooLarge = "metric-too-large", Entry;
     /// A mask with holes.
     BadMask = "bad-mask", Entry;
+    /// A prefix length beyond the address's (RIPng).
+    BadPrefixLength = "bad-prefix-length", Entry;
     /// No mask, and not the address of a classful network.
     NoMask = "no-mask", Entry;
     /// Address bits beyond the mask.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::auth::{AuthType, Proof};
 use super::config::SplitHorizon;
 use super::entry::{Entry, Offer};
 use super::interface::Interface;
@@ -28,6 +29,8 @@ pub struct InterfaceRow<F: Family> {
     pub passive: bool,
     /// Split horizon.
     pub split_horizon: SplitHorizon,
+    /// How packets are authenticated.
+    pub auth: Option<AuthType>,
     /// What the link costs.
     pub cost: Metric,
     /// Neighbours heard.
@@ -65,6 +68,10 @@ pub struct NeighborRow<F: Family> {
     pub bad_packets: u64,
     /// Entries from it that were refused.
     pub bad_routes: u64,
+    /// Both by reason, as far as there were any.
+    pub refused: BTreeMap<Reject, u64>,
+    /// How its last response was authenticated.
+    pub proof: Option<Proof>,
 }
 
 /// Why a destination is in the table.
@@ -167,6 +174,8 @@ impl<F: Wire> Rip<F> {
                     packets: neighbor.packets,
                     bad_packets: neighbor.bad_packets,
                     bad_routes: neighbor.bad_routes,
+                    refused: neighbor.refused.clone(),
+                    proof: neighbor.proof,
                 })
         });
         rows.collect()
@@ -210,6 +219,7 @@ fn interface_row<F: Wire>(now: Instant, interface: &Interface<F>) -> InterfaceRo
         version: F::VERSION,
         passive: setup.config.passive,
         split_horizon: setup.config.split_horizon,
+        auth: setup.config.auth.as_ref().map(|auth| auth.kind()),
         cost: setup.config.cost,
         neighbors: interface.neighbors.iter().len(),
         received: traffic.received,

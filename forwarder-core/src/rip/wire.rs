@@ -5,6 +5,7 @@ use super::packet::{ENTRY, Rte};
 use super::reject::Reject;
 use crate::net::Family;
 
+mod ng;
 mod v2;
 
 /// An address family that RIP can carry.
@@ -15,6 +16,9 @@ pub trait Wire: Family {
     const GROUP: Self::Addr;
     /// The version in packets we send.
     const VERSION: u8;
+
+    /// Whether entries name next hops other than us.
+    const SENDS_NEXT_HOPS: bool;
 
     /// The most entries a packet may hold on a link of this MTU, at least one.
     fn max_entries(mtu: u32) -> usize;
@@ -34,6 +38,10 @@ pub trait Wire: Family {
     /// The entry that asks for the whole table.
     fn table_request() -> [u8; ENTRY];
 
+    /// The next hop of the entries that follow, where this entry is one:
+    /// `Some(None)` = the sender again.
+    fn next_hop(entry: &[u8; ENTRY]) -> Option<Option<Self::Addr>>;
+
     /// The destination in an entry, checked. Metric and next hop are not.
     fn decode_prefix(entry: &[u8; ENTRY]) -> Result<Self::Prefix, Reject>;
 
@@ -50,4 +58,8 @@ pub trait Wire: Family {
     /// Whether an address can be a router's on this subnet: inside, and neither
     /// the network's nor its broadcast address.
     fn is_host_of(subnet: &Self::Prefix, addr: Self::Addr) -> bool;
+
+    /// Whether routers speak from such addresses: in IPv6 only from link-local
+    /// ones.
+    fn is_router(addr: Self::Addr) -> bool;
 }

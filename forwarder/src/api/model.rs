@@ -74,6 +74,8 @@ shapes! {
         pub kernel: u64,
         /// The last one that is in the fast path's maps.
         pub xdp: u64,
+        /// The last one that RIPng has been told of.
+        pub rip: u64,
     }
 
     /// Why the fast path does less than it could.
@@ -436,6 +438,8 @@ shapes! {
 
     /// An element of `GET /v1/rip/interfaces`.
     pub struct RipInterface {
+        /// "rip" or "ripng".
+        pub protocol: String,
         /// Its name.
         pub name: String,
         /// Its number.
@@ -448,6 +452,8 @@ shapes! {
         pub cost: u8,
         /// "simple", "poison" or "off".
         pub split_horizon: String,
+        /// How packets are authenticated, "md5"; `null` = not.
+        pub auth: Option<String>,
         /// Seconds until the next periodic update.
         pub next_update: Option<u64>,
         /// Neighbours heard here.
@@ -478,7 +484,10 @@ shapes! {
         pub bad_packets: u64,
         /// Entries that were refused.
         pub bad_routes: u64,
-        /// How its packets are authenticated; `null` = not.
+        /// What was refused, by reason.
+        pub refused: BTreeMap<String, u64>,
+        /// How its last packet was authenticated, "text" or "md5 key 1"; `null` =
+        /// not.
         pub auth: Option<String>,
     }
 
@@ -506,6 +515,8 @@ shapes! {
 
     /// An element of `GET /v1/rip/errors`: one reason to refuse something.
     pub struct RipError {
+        /// "rip" or "ripng".
+        pub protocol: String,
         /// The reason, "metric-too-large".
         pub reason: String,
         /// What was lost: "packet" or "entry".

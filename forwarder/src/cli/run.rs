@@ -7,10 +7,14 @@ use super::output;
 use crate::config_file;
 use crate::daemon::{self, RunOptions};
 use crate::paths::Paths;
+use crate::rip_keys;
 
 pub(super) async fn run(command: RunCommand, paths: Paths) -> anyhow::Result<()> {
     if command.check {
         let config = config_file::load(&command.config)?;
+        if let Some(rip) = &config.rip {
+            rip_keys::load(rip)?;
+        }
         return output::print(summary(&config));
     }
     daemon::run(RunOptions {

@@ -9,11 +9,12 @@ use std::time::Instant;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ipv4, Ipv6, TableId};
 use forwarder_core::rib::Generation as RibGeneration;
-use forwarder_core::rip::{Clear, RouteOrigin, RouteRow, Scope};
+use forwarder_core::rip::Clear;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::rip::RipCommands;
+use super::rip_rows;
 use super::{Control, RunOptions, routes};
 use crate::api::backend::{
     ApiError, ApiErrorKind, Backend, EventQuery, Reply, RouteQuery, RouteTable,
@@ -22,16 +23,27 @@ use crate::api::counters::PortCounters;
 use crate::api::lookup::compare;
 use crate::api::model::{
     Done, Events, FamilyGeneration, Fib, Generation, Interface, KernelAnswer, Lookup, Neighbor,
-    NetlinkSummary, Nexthop, RipClear, RipError, RipErrorOccurrence, RipInterface, RipNeighbor,
-    RipRoute, RipSummary, Route, RouteCounter, RouteSummary, Status,
+    NetlinkSummary, Nexthop, RipClear, RipError, RipInterface, RipNeighbor, RipRoute, RipSummary,
+    Route, RouteCounter, RouteSummary, Status,
 };
-use crate::clock;
 use crate::dataplane::events::Question;
 use crate::dataplane::programmer::{ProgrammedFamily, Reached};
 use crate::dataplane::query::Query;
 use crate::kernel::{self, MonitorCounters};
 use crate::rib_task::{Filter, RibHandle};
 use crate::rip_io::Command;
+
+/// Asks RIP and RIPng the same; an error where both are off.
+macro_rules! both {
+    ($self:ident, $question:expr) => {{
+        let rip = ask_rip(&$self.parts.rip, $question).await?;
+        let ripng = ask_rip(&$self.parts.ripng, $question).await?;
+        if rip.is_none() && ripng.is_none() {
+            return Err(ApiError::rip_is_off());
+        }
+        (rip, ripng)
+    }};
+}
 
 /// What the backend asks.
 pub(super) struct Parts {
@@ -42,10 +54,12 @@ pub(super) struct Parts {
     pub(super) rib6: RibHandle<Ipv6>,
     pub(super) dataplane: mpsc::Sender<Query>,
     pub(super) events: mpsc::Sender<Question>,
-    pub(super) rip: RipCommands,
+    pub(super) rip: RipCommands<Ipv4>,
+    pub(super) ripng: RipCommands<Ipv6>,
     pub(super) interfaces: watch::Receiver<Arc<Interfaces>>,
     pub(super) reached: watch::Receiver<[Reached; 2]>,
     pub(super) rip_reached: watch::Receiver<RibGeneration>,
+    pub(super) ripng_reached: watch::Receiver<RibGeneration>,
     pub(super) counters: Arc<MonitorCounters>,
     pub(super) control: mpsc::Sender<Control>,
 }
@@ -80,11 +94,6 @@ impl DaemonBackend {
         ask(&self.parts.dataplane, question).await
     }
 
-    async fn rip<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Reply<T> {
-        let commands = self.parts.rip.borrow().clone();
-        ask(&commands.ok_or_else(ApiError::rip_is_off)?, question).await
-    }
-
     /// The shown routes of one family that `keep` lets through.
     async fn shown<F: ProgrammedFamily>(
         &self,
@@ -103,12 +112,15 @@ impl DaemonBackend {
     fn generation(&self) -> Generation {
         let rib = *self.parts.rib4.generation.borrow();
         let [reached, reached6] = *self.parts.reached.borrow();
+        let rib6 = *self.parts.rib6.generation.borrow();
         // A sink that is off has nothing to follow.
-        let off = self.parts.rip.borrow().is_none();
-        let rip = if off {
-            rib
-        } else {
-            *self.parts.rip_reached.borrow()
+        let rip = match self.parts.rip.borrow().is_some() {
+            true => *self.parts.rip_reached.borrow(),
+            false => rib,
+        };
+        let ripng = match self.parts.ripng.borrow().is_some() {
+            true => *self.parts.ripng_reached.borrow(),
+            false => rib6,
         };
         Generation {
             epoch: rib.epoch,
@@ -117,28 +129,26 @@ impl DaemonBackend {
             xdp: reached.xdp.number,
             rip: rip.number,
             ipv6: FamilyGeneration {
-                rib: self.parts.rib6.generation.borrow().number,
+                rib: rib6.number,
                 kernel: reached6.kernel.number,
                 xdp: reached6.xdp.number,
+                rip: ripng.number,
             },
         }
     }
 
+    /// RIP and RIPng together; `None` where both are off.
     async fn rip_summary(&self) -> Reply<Option<RipSummary>> {
-        if self.parts.rip.borrow().is_none() {
+        if self.parts.rip.borrow().is_none() && self.parts.ripng.borrow().is_none() {
             return Ok(None);
         }
-        let interfaces = self.rip(Command::Interfaces).await?;
-        let neighbors = self.rip(Command::Neighbors).await?;
-        let routes = self.rip(Command::RouteCount).await?;
+        let rip = summary(&self.parts.rip).await?;
+        let ripng = summary(&self.parts.ripng).await?;
         Ok(Some(RipSummary {
-            interfaces: interfaces.len() as u32,
-            neighbors: neighbors.len() as u32,
-            routes: routes as u64,
-            socket_drops: interfaces
-                .iter()
-                .map(|interface| u64::from(interface.socket_drops))
-                .sum(),
+            interfaces: rip.interfaces + ripng.interfaces,
+            neighbors: rip.neighbors + ripng.neighbors,
+            routes: rip.routes + ripng.routes,
+            socket_drops: rip.socket_drops + ripng.socket_drops,
         }))
     }
 
@@ -265,87 +275,68 @@ impl Backend for DaemonBackend {
     }
 
     async fn rip_interfaces(&self) -> Reply<Vec<RipInterface>> {
-        let rows = self.rip(Command::Interfaces).await?;
-        let shown = rows.into_iter().map(|status| RipInterface {
-            name: status.row.name,
-            ifindex: status.row.ifindex.0,
-            passive: status.row.passive,
-            version: status.row.version,
-            cost: status.row.cost.get(),
-            split_horizon: status.row.split_horizon.name().into(),
-            next_update: status.row.next_update.map(|wait| wait.as_secs()),
-            neighbors: status.row.neighbors as u32,
-            received: status.row.received,
-            sent: status.row.sent,
-            socket_drops: u64::from(status.socket_drops),
-            receive_buffer: status.receive_buffer as u64,
-        });
-        Ok(shown.collect())
+        let (rip, ripng) = both!(self, Command::Interfaces);
+        let rows = rip.into_iter().flatten().map(rip_rows::interface);
+        let rows_ng = ripng.into_iter().flatten().map(rip_rows::interface);
+        Ok(rows.chain(rows_ng).collect())
     }
 
     async fn rip_neighbors(&self) -> Reply<Vec<RipNeighbor>> {
-        let rows = self.rip(Command::Neighbors).await?;
-        let shown = rows.into_iter().map(|row| RipNeighbor {
-            address: row.address.into(),
-            interface: row.interface,
-            version: row.version,
-            last_seen: row.last_seen.as_secs(),
-            routes: row.routes as u64,
-            bad_packets: row.bad_packets,
-            bad_routes: row.bad_routes,
-            auth: None,
-        });
-        Ok(shown.collect())
+        let (rip, ripng) = both!(self, Command::Neighbors);
+        let rows = rip.into_iter().flatten().map(rip_rows::neighbor);
+        let rows_ng = ripng.into_iter().flatten().map(rip_rows::neighbor);
+        Ok(rows.chain(rows_ng).collect())
     }
 
     async fn rip_routes(&self) -> Reply<Vec<RipRoute>> {
-        let rows = self.rip(Command::Routes).await?;
+        let (rip, ripng) = both!(self, Command::Routes);
         let interfaces = self.parts.interfaces.borrow().clone();
-        Ok(rows
-            .iter()
-            .flat_map(|row| rip_routes(row, &interfaces))
-            .collect())
+        let rip = rip.iter().flatten();
+        let ripng = ripng.iter().flatten();
+        let rows = rip.flat_map(|row| rip_rows::routes(row, &interfaces));
+        let rows_ng = ripng.flat_map(|row| rip_rows::routes(row, &interfaces));
+        Ok(rows.chain(rows_ng).collect())
     }
 
     async fn rip_errors(&self) -> Reply<Vec<RipError>> {
-        let rows = self.rip(Command::Errors).await?;
+        let (rip, ripng) = both!(self, Command::Errors);
         let interfaces = self.parts.interfaces.borrow().clone();
-        let shown = rows.into_iter().map(|row| RipError {
-            reason: row.reason.name().into(),
-            scope: match row.reason.scope() {
-                Scope::Packet => "packet".into(),
-                Scope::Entry => "entry".into(),
-            },
-            count: row.count,
-            last: row.last.map(|last| RipErrorOccurrence {
-                age: (clock::now() - last.at).as_secs(),
-                interface: interfaces.name(last.ifindex),
-                address: last.source.into(),
-            }),
-        });
-        Ok(shown.collect())
+        let rip = rip.iter().flatten();
+        let ripng = ripng.iter().flatten();
+        let rows = rip.map(|row| rip_rows::error(row, &interfaces));
+        let rows_ng = ripng.map(|row| rip_rows::error(row, &interfaces));
+        Ok(rows.chain(rows_ng).collect())
     }
 
     async fn rip_clear(&self, what: RipClear) -> Reply<Done> {
-        let (clear, message) = match what {
-            RipClear::Neighbor { address } => (
-                Clear::Neighbor(Ipv4::from_ip(address).ok_or_else(|| {
-                    let what = format!("{address} is no neighbour of RIP, which speaks IPv4");
-                    let hint = "`forwarder show rip neighbors` lists them";
-                    ApiError::new(ApiErrorKind::NotFound, what, hint)
-                })?),
-                format!("neighbour {address} forgotten"),
-            ),
-            RipClear::Routes => (Clear::Routes, "routes forgotten and asked for again".into()),
-            RipClear::Counters => (Clear::Counters, "counters are zero".into()),
+        let message = match what {
+            RipClear::Neighbor { address } => format!("neighbour {address} forgotten"),
+            RipClear::Routes => "routes forgotten and asked for again".into(),
+            RipClear::Counters => "counters are zero".into(),
         };
-        self.rip(|reply| Command::Clear(clear, reply)).await?;
+        let (rip, ripng) = (clear::<Ipv4>(&what), clear::<Ipv6>(&what));
+        let ask4 = async {
+            match rip {
+                Some(what) => ask_rip(&self.parts.rip, |to| Command::Clear(what, to)).await,
+                None => Ok(None),
+            }
+        };
+        let ask6 = async {
+            match ripng {
+                Some(what) => ask_rip(&self.parts.ripng, |to| Command::Clear(what, to)).await,
+                None => Ok(None),
+            }
+        };
+        let (done, done_ng) = (ask4.await?, ask6.await?);
+        if done.is_none() && done_ng.is_none() {
+            return Err(ApiError::rip_is_off());
+        }
         Ok(Done { message })
     }
 
     async fn rip_request(&self, interface: String) -> Reply<Done> {
-        let name = interface.clone();
-        if self.rip(|reply| Command::Request(name, reply)).await? {
+        let (rip, ripng) = both!(self, |to| Command::Request(interface.clone(), to));
+        if rip == Some(true) || ripng == Some(true) {
             return Ok(Done {
                 message: format!("request sent on {interface}"),
             });
@@ -369,43 +360,46 @@ impl Backend for DaemonBackend {
     }
 }
 
+/// What a task of RIP's answers; `None` where it is off.
+async fn ask_rip<F: Family, T>(
+    commands: &RipCommands<F>,
+    question: impl FnOnce(oneshot::Sender<T>) -> Command<F>,
+) -> Reply<Option<T>> {
+    let commands = commands.borrow().clone();
+    match commands {
+        Some(commands) => ask(&commands, question).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn summary<F: Family>(commands: &RipCommands<F>) -> Reply<RipSummary> {
+    let interfaces = ask_rip(commands, Command::Interfaces).await?;
+    let interfaces = interfaces.unwrap_or_default();
+    let neighbors = ask_rip(commands, Command::Neighbors).await?;
+    let routes = ask_rip(commands, Command::RouteCount).await?;
+    let drops = interfaces
+        .iter()
+        .map(|status| u64::from(status.socket_drops));
+    Ok(RipSummary {
+        socket_drops: drops.sum(),
+        interfaces: interfaces.len() as u32,
+        neighbors: neighbors.map_or(0, |rows| rows.len()) as u32,
+        routes: routes.unwrap_or(0) as u64,
+    })
+}
+
+/// What one of the two is to forget; `None` for a neighbour of the other's.
+fn clear<F: Family>(what: &RipClear) -> Option<Clear<F>> {
+    Some(match what {
+        RipClear::Neighbor { address } => Clear::Neighbor(F::from_ip(*address)?),
+        RipClear::Routes => Clear::Routes,
+        RipClear::Counters => Clear::Counters,
+    })
+}
+
 fn named(selected: BTreeMap<forwarder_core::route::Source, u64>) -> BTreeMap<String, u64> {
     selected
         .into_iter()
         .map(|(source, count)| (source.to_string(), count))
         .collect()
-}
-
-/// Our own networks and redistributed routes have a row of their own; learnt
-/// ones one for each offer.
-fn rip_routes(row: &RouteRow<Ipv4>, interfaces: &Interfaces) -> Vec<RipRoute> {
-    let own = |origin: &str| RipRoute {
-        prefix: row.prefix.into(),
-        origin: origin.into(),
-        selected: row.metric.is_reachable(),
-        metric: row.metric.get(),
-        tag: row.tag,
-        via: None,
-        neighbor: None,
-        interface: None,
-        expires: row.forgotten_in.map(|left| left.as_secs()),
-    };
-    let mut rows = match row.origin {
-        RouteOrigin::Connected => vec![own("interface")],
-        RouteOrigin::Redistributed => vec![own("redistributed")],
-        RouteOrigin::Garbage => vec![own("learnt")],
-        RouteOrigin::Learnt => Vec::new(),
-    };
-    rows.extend(row.offers.iter().map(|offer| RipRoute {
-        prefix: row.prefix.into(),
-        origin: "learnt".into(),
-        selected: offer.best && row.origin == RouteOrigin::Learnt,
-        metric: offer.metric.get(),
-        tag: offer.tag,
-        via: Some(offer.via.into()),
-        neighbor: Some(offer.neighbor.address.into()),
-        interface: Some(interfaces.name(offer.neighbor.ifindex)),
-        expires: None,
-    }));
-    rows
 }

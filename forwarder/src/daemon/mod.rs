@@ -8,6 +8,7 @@ mod backend;
 mod cleanup;
 mod reload;
 mod rip;
+mod rip_rows;
 mod routes;
 
 use std::path::{Path, PathBuf};
@@ -137,7 +138,8 @@ struct Daemon {
     rib4: RibHandle<Ipv4>,
     rib6: RibHandle<Ipv6>,
     dataplane: mpsc::Sender<Query>,
-    rip: RipControl,
+    rip: RipControl<Ipv4>,
+    ripng: RipControl<Ipv6>,
     control: mpsc::Receiver<Control>,
     /// Cancelled at the end: monitor, RIB, API.
     cancel: CancellationToken,
@@ -174,7 +176,7 @@ impl Daemon {
             let _entered = plane_runtime.enter();
             (open_writer()?, open_writer()?)
         };
-        rip::check(&config)?;
+        rip::check(&config, (false, false))?;
         let (plane, event_maps) = Plane::load(&config)?;
         let features = Features::open()
             .await
@@ -263,7 +265,15 @@ impl Daemon {
         tokio::spawn(rib_task4.run(cancel.clone()));
         tokio::spawn(rib_task6.run(cancel.clone()));
 
-        let (rip, rip_reached) = RipControl::start(&config, &ribs4.handle, &interfaces)?;
+        let state_dir = || options.paths.state_dir.clone();
+        let (rip, rip_reached) =
+            RipControl::start(config.rip.as_ref(), &ribs4.handle, &interfaces, state_dir())?;
+        let (ripng, ripng_reached) = RipControl::start(
+            config.ripng.as_ref(),
+            &ribs6.handle,
+            &interfaces,
+            state_dir(),
+        )?;
         let (control_sender, control) = mpsc::channel(4);
         let backend = DaemonBackend::new(backend::Parts {
             options: options.clone(),
@@ -273,6 +283,8 @@ impl Daemon {
             dataplane: queries.clone(),
             events,
             rip: rip.commands(),
+            ripng: ripng.commands(),
+            ripng_reached,
             interfaces: interfaces.clone(),
             reached: reached.clone(),
             rip_reached,
@@ -311,6 +323,7 @@ impl Daemon {
             rib6: ribs6.handle,
             dataplane: queries,
             rip,
+            ripng,
             control,
             cancel,
             dataplane_cancel,
@@ -323,7 +336,7 @@ impl Daemon {
     /// RIP says goodbye first, while packets still flow; then the programs go,
     /// then our kernel routes; the rest follows.
     async fn stop(mut self) {
-        self.rip.stop().await;
+        tokio::join!(self.rip.stop(), self.ripng.stop());
         self.dataplane_cancel.cancel();
         if self.dataplane_task.await.is_err() {
             error!("the thread `dataplane` has failed");

@@ -64,10 +64,7 @@ impl Daemon {
             anyhow::bail!("{key} cannot change while the daemon runs: restart it");
         }
         check_interfaces(new, &self.interfaces.borrow())?;
-        if !self.rip.is_running() {
-            rip::check(new)?;
-        }
-        Ok(())
+        rip::check(new, (self.rip.is_running(), self.ripng.is_running()))
     }
 
     /// What could not be attached to under the new configuration; that is
@@ -75,7 +72,13 @@ impl Daemon {
     async fn apply(&mut self, config: &Arc<Config>) -> Vec<String> {
         self.rib4.configure(config.clone()).await;
         self.rib6.configure(config.clone()).await;
-        self.rip.configure(config.rip.as_ref()).await;
+        let mut refused = Vec::new();
+        if let Err(error) = self.rip.configure(config.rip.as_ref()).await {
+            refused.push(format!("RIP stays as it was: {error:#}"));
+        }
+        if let Err(error) = self.ripng.configure(config.ripng.as_ref()).await {
+            refused.push(format!("RIPng stays as it was: {error:#}"));
+        }
         let (reply, answer) = oneshot::channel();
         if self
             .dataplane
@@ -83,8 +86,10 @@ impl Daemon {
             .await
             .is_err()
         {
-            return vec!["the dataplane has ended".into()];
+            refused.push("the dataplane has ended".into());
+            return refused;
         }
-        answer.await.unwrap_or_default()
+        refused.extend(answer.await.unwrap_or_default());
+        refused
     }
 }

@@ -1,13 +1,14 @@
 //! RIP's task and its feed, started and stopped as the configuration says.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use forwarder_core::config::{self, Config};
 use forwarder_core::interface::Interfaces;
-use forwarder_core::net::Ipv4;
+use forwarder_core::net::{Family, Ipv4, Ipv6};
 use forwarder_core::rib::Generation;
-use forwarder_core::rip::{InterfaceConfig, Metric, SplitHorizon, Timers};
+use forwarder_core::rip::{Auth, InterfaceConfig, Metric, SplitHorizon, Timers};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,8 @@ use tracing::error;
 
 use crate::redistribute::{self, Feed};
 use crate::rib_task::RibHandle;
-use crate::rip_io::{self, Channels, Command, Settings};
+use crate::rip_io::{self, Channels, Command, Settings, Transport};
+use crate::rip_keys;
 
 /// Questions waiting for RIP's task; API callers wait when it is full.
 const COMMANDS: usize = 16;
@@ -25,78 +27,98 @@ const COMMANDS: usize = 16;
 const ROUTES: usize = 4;
 
 /// How the API reaches RIP; `None` while it is off.
-pub(super) type RipCommands = watch::Receiver<Option<mpsc::Sender<Command>>>;
+pub(super) type RipCommands<F> = watch::Receiver<Option<mpsc::Sender<Command<F>>>>;
 
-struct Running {
-    commands: mpsc::Sender<Command>,
+struct Running<F: Family> {
+    commands: mpsc::Sender<Command<F>>,
     settings: watch::Sender<Option<Arc<config::Rip>>>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
 }
 
 /// Starts and stops RIP.
-pub(super) struct RipControl {
-    rib: RibHandle<Ipv4>,
+pub(super) struct RipControl<F: Family> {
+    rib: RibHandle<F>,
     interfaces: watch::Receiver<Arc<Interfaces>>,
-    running: Option<Running>,
-    commands: watch::Sender<Option<mpsc::Sender<Command>>>,
+    state_dir: PathBuf,
+    running: Option<Running<F>>,
+    commands: watch::Sender<Option<mpsc::Sender<Command<F>>>>,
     reached: watch::Sender<Generation>,
 }
 
-/// Whether RIP, if it is on, could start.
-pub(super) fn check(config: &Config) -> anyhow::Result<()> {
-    if config.rip.is_some() {
-        rip_io::check_port().context("RIP cannot start")?;
+/// Whether RIP and RIPng, those that are on and do not run yet, could start.
+pub(super) fn check(config: &Config, running: (bool, bool)) -> anyhow::Result<()> {
+    if config.rip.is_some() && !running.0 {
+        rip_io::check_port::<Ipv4>().context("RIP cannot start")?;
     }
-    Ok(())
+    if config.ripng.is_some() && !running.1 {
+        rip_io::check_port::<Ipv6>().context("RIPng cannot start")?;
+    }
+    check_keys(config)
 }
 
-impl RipControl {
+/// Whether all key files can be read.
+fn check_keys(config: &Config) -> anyhow::Result<()> {
+    config
+        .rip
+        .as_ref()
+        .map_or(Ok(()), |rip| rip_keys::load(rip).map(drop))
+}
+
+impl<F: Transport> RipControl<F> {
     pub(super) fn start(
-        config: &Config,
-        rib: &RibHandle<Ipv4>,
+        rip: Option<&config::Rip>,
+        rib: &RibHandle<F>,
         interfaces: &watch::Receiver<Arc<Interfaces>>,
-    ) -> anyhow::Result<(RipControl, watch::Receiver<Generation>)> {
+        state_dir: PathBuf,
+    ) -> anyhow::Result<(RipControl<F>, watch::Receiver<Generation>)> {
         let (reached, receiver) = watch::channel(Generation::default());
         let mut control = RipControl {
             rib: rib.clone(),
             interfaces: interfaces.clone(),
+            state_dir,
             running: None,
             commands: watch::Sender::new(None),
             reached,
         };
-        if let Some(rip) = &config.rip {
-            control.begin(rip);
+        if let Some(rip) = rip {
+            control.begin(rip)?;
         }
         Ok((control, receiver))
     }
 
-    pub(super) fn commands(&self) -> RipCommands {
+    pub(super) fn commands(&self) -> RipCommands<F> {
         self.commands.subscribe()
     }
 
     /// Acts on a new configuration that [`check`] has passed where RIP was off.
-    pub(super) async fn configure(&mut self, rip: Option<&config::Rip>) {
+    ///
+    /// # Errors
+    /// A key file has become unreadable since; nothing has changed then.
+    pub(super) async fn configure(&mut self, rip: Option<&config::Rip>) -> anyhow::Result<()> {
         match (rip, &self.running) {
             (Some(rip), Some(running)) => {
+                let settings: Settings<F> = settings(rip, self.state_dir.clone())?;
                 let (reply, done) = oneshot::channel();
-                let command = Command::Reconfigure(settings(rip), reply);
+                let command = Command::Reconfigure(settings, reply);
                 // The task ends only when it is told to.
                 if running.commands.send(command).await.is_ok() {
                     let _ = done.await;
                 }
                 running.settings.send_replace(Some(Arc::new(rip.clone())));
             }
-            (Some(rip), None) => self.begin(rip),
+            (Some(rip), None) => self.begin(rip)?,
             (None, _) => self.stop().await,
         }
+        Ok(())
     }
 
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
-    fn begin(&mut self, rip: &config::Rip) {
+    fn begin(&mut self, rip: &config::Rip) -> anyhow::Result<()> {
+        let settings: Settings<F> = settings(rip, self.state_dir.clone())?;
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (routes, mut route_receiver) = mpsc::channel(ROUTES);
         let (redistribute, redistribute_receiver) = mpsc::channel(redistribute::DEPTH);
@@ -118,7 +140,7 @@ impl RipControl {
             commands: command_receiver,
             routes,
         };
-        let run = rip_io::run(settings(rip), channels, cancel.clone());
+        let run = rip_io::run(settings, channels, cancel.clone());
         let rib = self.rib.clone();
         let task = tokio::spawn(async move {
             if let Err(error) = run.await {
@@ -136,6 +158,7 @@ impl RipControl {
             cancel,
             task,
         });
+        Ok(())
     }
 
     /// Takes back what was advertised, and its routes out of the RIB.
@@ -151,20 +174,29 @@ impl RipControl {
     }
 }
 
-fn settings(rip: &config::Rip) -> Settings {
+fn settings<F: Family>(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<Settings<F>> {
+    let keys = rip_keys::load(rip)?;
     let timers = Timers {
         update: rip.update,
         timeout: rip.timeout,
         garbage: rip.garbage,
     };
     let rip = rip.clone();
-    Settings {
+    Ok(Settings {
+        state_dir,
         timers,
-        select: Box::new(move |name| rip.settings(name).map(interface_config)),
-    }
+        select: Box::new(move |name| {
+            let interface = rip.settings(name)?;
+            let auth = keys.get(&interface.name).cloned();
+            Some(interface_config(interface, auth))
+        }),
+    })
 }
 
-fn interface_config(interface: config::RipInterface) -> InterfaceConfig<Ipv4> {
+fn interface_config<F: Family>(
+    interface: config::RipInterface,
+    auth: Option<Auth>,
+) -> InterfaceConfig<F> {
     InterfaceConfig {
         passive: interface.passive,
         split_horizon: match interface.split_horizon {
@@ -174,6 +206,11 @@ fn interface_config(interface: config::RipInterface) -> InterfaceConfig<Ipv4> {
         },
         // The configuration has checked that it is 1 to 15.
         cost: Metric::new(u32::from(interface.cost)).unwrap_or(Metric::ONE),
-        neighbors: interface.neighbors,
+        neighbors: interface
+            .neighbors
+            .into_iter()
+            .filter_map(F::from_ip)
+            .collect(),
+        auth,
     }
 }

@@ -8,10 +8,11 @@ use tokio::sync::oneshot;
 
 use super::command::{Command, InterfaceStatus, Settings};
 use super::driver::Driver;
+use super::transport::Transport;
 use crate::clock;
 
-impl Driver {
-    pub(super) fn command(&mut self, command: Command) {
+impl<F: Transport> Driver<F> {
+    pub(super) fn command(&mut self, command: Command<F>) {
         let now = clock::now();
         match command {
             Command::Interfaces(reply) => answer(reply, self.interface_status(now)),
@@ -34,7 +35,7 @@ impl Driver {
         }
     }
 
-    fn interface_status(&self, now: Instant) -> Vec<InterfaceStatus> {
+    fn interface_status(&self, now: Instant) -> Vec<InterfaceStatus<F>> {
         let rows = self.rip.interfaces(now).into_iter();
         let status = rows.map(|row| {
             let socket = self.sockets.get(&row.ifindex);
@@ -60,8 +61,8 @@ impl Driver {
         true
     }
 
-    fn reconfigure(&mut self, settings: Settings) {
-        let Settings { timers, select } = settings;
+    fn reconfigure(&mut self, settings: Settings<F>) {
+        let Settings { timers, select, .. } = settings;
         self.input(Input::Reconfigure(timers));
         self.select = select;
         let interfaces = Arc::clone(&self.interfaces);

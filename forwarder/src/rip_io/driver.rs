@@ -8,18 +8,20 @@ use std::task::Poll;
 use std::time::Duration;
 
 use forwarder_core::interface::Interfaces;
-use forwarder_core::net::{Ifindex, Ipv4};
+use forwarder_core::net::{Family, Ifindex, Ipv4};
 use forwarder_core::rip::{
-    Actions, Config, Datagram, Event, Input, Redistribute, Rip, RouteChange,
+    Actions, Config, Datagram, Event, Input, Redistribute, Rip, RouteChange, UnixTime,
 };
-use ipnet::Ipv4Net;
+use forwarder_core::time::Instant as CoreInstant;
 use tokio::sync::{mpsc, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::command::{Command, Select, Settings};
+use super::sequence::SequenceFile;
 use super::socket::{DATAGRAM, RipSocket, SocketError, check_port};
+use super::transport::Transport;
 use crate::clock;
 
 /// Datagrams taken from a socket before timers and others get their turn: the
@@ -28,6 +30,9 @@ use crate::clock;
 const DRAIN: usize = 512;
 /// The end of patience at shutdown: 100,000 routes are taken back within 8 s.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// The time of day is told again when it is off by this many seconds: it was
+/// set, or rounding has added up.
+const CLOCK_STEP: u64 = 2;
 /// Nothing is waiting: look again after this anyway.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -40,32 +45,33 @@ pub enum RipError {
 }
 
 /// What connects the task with the rest.
-pub struct Channels {
+pub struct Channels<F: Family = Ipv4> {
     /// The interfaces as they are.
     pub interfaces: watch::Receiver<Arc<Interfaces>>,
     /// Routes of other sources to advertise.
-    pub redistribute: mpsc::Receiver<Vec<Redistribute<Ipv4>>>,
+    pub redistribute: mpsc::Receiver<Vec<Redistribute<F>>>,
     /// Questions and orders.
-    pub commands: mpsc::Receiver<Command>,
+    pub commands: mpsc::Receiver<Command<F>>,
     /// Where routes go. Changes wait here while it is full, the latest of each
     /// destination, so that the task never stands still.
-    pub routes: mpsc::Sender<Vec<RouteChange<Ipv4>>>,
+    pub routes: mpsc::Sender<Vec<RouteChange<F>>>,
 }
 
 /// Runs RIP until `cancel`, then takes back what was advertised. Fails at start
 /// where the port is held; later, an interface without a socket is tried again.
-pub async fn run(
-    settings: Settings,
-    mut channels: Channels,
+pub async fn run<F: Transport>(
+    settings: Settings<F>,
+    mut channels: Channels<F>,
     cancel: CancellationToken,
 ) -> Result<(), RipError> {
-    check_port()?;
+    check_port::<F>()?;
     let mut driver = Driver::new(settings);
     let interfaces = channels.interfaces.borrow_and_update().clone();
     driver.sync(&interfaces);
     loop {
         driver.tick();
         if driver.is_done() {
+            driver.sequence.close(driver.rip.sequence());
             return Ok(());
         }
         let wake = driver.wake_at();
@@ -89,7 +95,7 @@ pub async fn run(
 }
 
 /// The interfaces whose sockets have something to read.
-async fn readable(sockets: &BTreeMap<Ifindex, RipSocket>) -> Vec<Ifindex> {
+async fn readable<F: Transport>(sockets: &BTreeMap<Ifindex, RipSocket<F>>) -> Vec<Ifindex> {
     poll_fn(|cx| {
         let ready = sockets
             .iter()
@@ -105,39 +111,49 @@ async fn readable(sockets: &BTreeMap<Ifindex, RipSocket>) -> Vec<Ifindex> {
 }
 
 /// The task's state.
-pub(super) struct Driver {
-    pub(super) rip: Rip<Ipv4>,
-    pub(super) select: Select,
+pub(super) struct Driver<F: Transport> {
+    pub(super) rip: Rip<F>,
+    pub(super) select: Select<F>,
     pub(super) interfaces: Arc<Interfaces>,
-    pub(super) sockets: BTreeMap<Ifindex, RipSocket>,
+    pub(super) sockets: BTreeMap<Ifindex, RipSocket<F>>,
     /// Some socket could not be opened: try again then.
     pub(super) retry_at: Option<time::Instant>,
-    actions: Actions<Ipv4>,
+    actions: Actions<F>,
+    /// [`DATAGRAM`] bytes to receive into.
+    buffer: Vec<u8>,
+    sequence: SequenceFile,
+    /// When the engine was told the time of day, and what it was.
+    told_time: Option<(CoreInstant, UnixTime)>,
     /// What the RIB has not been told yet.
-    routes: BTreeMap<Ipv4Net, RouteChange<Ipv4>>,
+    routes: BTreeMap<F::Prefix, RouteChange<F>>,
     /// Told to stop; patience ends then.
     stopping: Option<time::Instant>,
 }
 
-impl Driver {
-    fn new(settings: Settings) -> Self {
+impl<F: Transport> Driver<F> {
+    fn new(settings: Settings<F>) -> Self {
         let seed = RandomState::new().build_hasher().finish();
+        let (file, sequence) = SequenceFile::open(&settings.state_dir);
         Driver {
             rip: Rip::new(Config {
                 timers: settings.timers,
                 seed,
+                sequence,
             }),
             select: settings.select,
             interfaces: Arc::default(),
             sockets: BTreeMap::new(),
             retry_at: None,
             actions: Actions::default(),
+            buffer: vec![0; DATAGRAM],
+            sequence: file,
+            told_time: None,
             routes: BTreeMap::new(),
             stopping: None,
         }
     }
 
-    pub(super) fn input(&mut self, input: Input<'_, Ipv4>) {
+    pub(super) fn input(&mut self, input: Input<'_, F>) {
         self.rip.handle(clock::now(), input, &mut self.actions);
     }
 
@@ -145,6 +161,7 @@ impl Driver {
     /// wants. Called once in each round, whatever woke us, so that no flood can
     /// starve the timers.
     fn tick(&mut self) {
+        self.tell_time();
         if self
             .rip
             .next_deadline()
@@ -160,6 +177,17 @@ impl Driver {
         let rip = &self.rip;
         self.sockets
             .retain(|ifindex, _| rip.has_interface(*ifindex));
+    }
+
+    /// Lifetimes of keys and sequence numbers are made of the time of day.
+    fn tell_time(&mut self) {
+        let (now, time) = (clock::now(), clock::time_of_day());
+        let expected = |(at, told): (CoreInstant, UnixTime)| told.0 + now.since(at).as_secs();
+        let known = self.told_time.map(expected);
+        if known.is_none_or(|known| known.abs_diff(time.0) >= CLOCK_STEP) {
+            self.told_time = Some((now, time));
+            self.input(Input::WallClock(time));
+        }
     }
 
     fn wake_at(&self) -> time::Instant {
@@ -188,13 +216,13 @@ impl Driver {
         self.stopping.is_none() && !self.routes.is_empty()
     }
 
-    fn take_routes(&mut self) -> Vec<RouteChange<Ipv4>> {
+    fn take_routes(&mut self) -> Vec<RouteChange<F>> {
         std::mem::take(&mut self.routes).into_values().collect()
     }
 
     /// Reads a bounded number of datagrams from each of these sockets.
     fn drain(&mut self, ready: &[Ifindex]) {
-        let mut buffer = [0; DATAGRAM];
+        let mut buffer = std::mem::take(&mut self.buffer);
         for ifindex in ready {
             let Some(socket) = self.sockets.get_mut(ifindex) else {
                 continue;
@@ -211,8 +239,9 @@ impl Driver {
                 };
                 let datagram = Datagram {
                     ifindex: *ifindex,
-                    source: *received.source.ip(),
-                    source_port: received.source.port(),
+                    source: received.source.0,
+                    source_port: received.source.1,
+                    forwarded: received.forwarded,
                     payload: received.payload,
                 };
                 let now = clock::now();
@@ -220,9 +249,10 @@ impl Driver {
                     .handle(now, Input::Datagram(datagram), &mut self.actions);
             }
         }
+        self.buffer = buffer;
     }
 
-    fn redistribute(&mut self, batch: Vec<Redistribute<Ipv4>>) {
+    fn redistribute(&mut self, batch: Vec<Redistribute<F>>) {
         for change in batch {
             self.input(Input::Redistribute(change));
         }
@@ -235,6 +265,9 @@ impl Driver {
             routes,
             events,
         } = std::mem::take(&mut self.actions);
+        if !sends.is_empty() {
+            self.sequence.reach(self.rip.sequence());
+        }
         for send in sends {
             let Some(socket) = self.sockets.get_mut(&send.ifindex) else {
                 continue;
@@ -256,7 +289,7 @@ impl Driver {
         }
     }
 
-    fn log(&self, event: &Event<Ipv4>) {
+    fn log(&self, event: &Event<F>) {
         let name = |ifindex| self.interfaces.name(ifindex);
         match event {
             Event::NeighborUp(key) => {
@@ -264,6 +297,12 @@ impl Driver {
             }
             Event::NeighborLost(key) => {
                 warn!(neighbor = %key.address, interface = name(key.ifindex), "RIP neighbour silent");
+            }
+            Event::OutOfKeys(ifindex) => {
+                warn!(
+                    interface = name(*ifindex),
+                    "no key's send-from and send-until include now: RIP goes on with the last one; add a key"
+                );
             }
             Event::Rejected(reason, key) => {
                 warn!(%reason, source = %key.address, interface = name(key.ifindex),

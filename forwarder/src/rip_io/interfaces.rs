@@ -1,21 +1,18 @@
 //! From what the kernel tells of an interface to what the engine runs on.
 
-use std::net::IpAddr;
-
 use forwarder_core::interface::{Interface, InterfaceAddress};
-use forwarder_core::net::{Family as _, Ipv4};
+use forwarder_core::net::Family;
 use forwarder_core::rip::{Address, InterfaceConfig, InterfaceSetup};
-use ipnet::IpNet;
 
-/// The engine's view of an interface; `None` where it has no IPv4 address or
+/// The engine's view of an interface; `None` where it has no address of the family or
 /// carries no frames.
-pub(super) fn setup(
+pub(super) fn setup<F: Family>(
     interface: &Interface,
-    config: InterfaceConfig<Ipv4>,
-) -> Option<InterfaceSetup<Ipv4>> {
+    config: InterfaceConfig<F>,
+) -> Option<InterfaceSetup<F>> {
     let mut primary_first: Vec<_> = interface.addresses.iter().collect();
     primary_first.sort_by_key(|address| address.secondary);
-    let addresses: Vec<_> = primary_first.into_iter().filter_map(address).collect();
+    let addresses: Vec<_> = primary_first.into_iter().filter_map(address::<F>).collect();
     if !interface.is_running() || addresses.is_empty() {
         return None;
     }
@@ -36,17 +33,9 @@ pub(super) fn hears_group(interface: &Interface) -> bool {
 
 /// On a point-to-point link the other end is what is reached, not the subnet of
 /// our own address.
-fn address(address: &InterfaceAddress) -> Option<Address<Ipv4>> {
-    let IpNet::V4(local) = address.local else {
-        return None;
-    };
-    let reached = match address.peer {
-        Some(IpAddr::V4(peer)) => peer,
-        _ => local.addr(),
-    };
-    let subnet = Ipv4::prefix(reached, local.prefix_len())?;
-    Some(Address {
-        local: local.addr(),
-        subnet,
-    })
+fn address<F: Family>(address: &InterfaceAddress) -> Option<Address<F>> {
+    let local = F::from_ip(address.local.addr())?;
+    let reached = address.peer.and_then(F::from_ip).unwrap_or(local);
+    let subnet = F::prefix(reached, address.local.prefix_len())?;
+    Some(Address { local, subnet })
 }

@@ -15,11 +15,14 @@ mod answers;
 mod command;
 mod driver;
 mod interfaces;
+mod sequence;
 mod socket;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use command::{Command, InterfaceStatus, Select, Settings};
 pub use driver::{Channels, RipError, run};
 pub use socket::{SocketError, check_port};
+pub(crate) use transport::Transport;

@@ -6,30 +6,25 @@
 //! of the packets away in silence, so none of our sockets sets it. Sockets bound
 //! to different devices do not collide (net/ipv4/udp.c, udp_lib_lport_inuse).
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io;
+use std::marker::PhantomData;
 use std::os::fd::AsRawFd as _;
 use std::task::{Context, Poll};
 
-use forwarder_core::net::{Ifindex, Ipv4};
-use forwarder_core::rip::{Send, Wire as _};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
-    sockopt,
-};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use forwarder_core::net::Ifindex;
+use forwarder_core::rip::Send;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+
+use super::transport::Transport;
 
 /// What is asked for. A neighbour that sends 10,000 routes sends 400 datagrams
 /// back to back, each of which costs the kernel some 1.3 kB of this.
 const RECEIVE_BUFFER: usize = 8 << 20;
-/// More than any RIP packet; what is longer is refused for its length.
-pub(super) const DATAGRAM: usize = 2048;
-/// Class selector 6, network control, as routing protocols use (RFC 4594 §3.1).
-const TOS_CS6: u32 = 0xc0;
-/// RIP never leaves the link.
-const TTL: u32 = 1;
+/// Any UDP datagram: RIPng's are as long as the link carries.
+pub(super) const DATAGRAM: usize = 1 << 16;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +32,11 @@ pub enum SocketError {
     /// Another process has the port.
     #[error(
         "UDP port {port} {place} is held by another process, probably another RIP daemon \
-         (ripd, bird, routed); find it with `ss -lunp sport = :{port}` and stop it",
-        port = Ipv4::PORT
+         (ripd, ripngd, bird, routed); find it with `ss -lunp sport = :{port}` and stop it"
     )]
     PortHeld {
+        /// 520 or 521.
+        port: u16,
         /// "on eth1", "of this host".
         place: String,
     },
@@ -70,26 +66,28 @@ pub enum SocketError {
 /// Fails where another process holds the RIP port, on whatever interface or
 /// address. To be asked before anything is set up, and while we have no socket
 /// ourselves.
-pub fn check_port() -> Result<(), SocketError> {
+pub fn check_port<F: Transport>() -> Result<(), SocketError> {
     let place = || "of this host".to_owned();
     let setup = |what| move |error| refused(what, "the host", error);
-    let socket = udp().map_err(setup("open a UDP socket"))?;
-    match socket.bind(&wildcard().into()) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            Err(SocketError::PortHeld { place: place() })
-        }
+    let socket = udp::<F>().map_err(setup("open a UDP socket"))?;
+    match socket.bind(&F::wildcard().into()) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(SocketError::PortHeld {
+            port: F::PORT,
+            place: place(),
+        }),
         result => result.map_err(setup("bind the RIP port")),
     }
 }
 
 /// A datagram that came.
-pub(super) struct Received<'a> {
-    pub(super) source: SocketAddrV4,
+pub(super) struct Received<'a, F: Transport> {
+    pub(super) source: (F::Addr, u16),
+    pub(super) forwarded: bool,
     pub(super) payload: &'a [u8],
 }
 
 /// The socket of an interface.
-pub(super) struct RipSocket {
+pub(super) struct RipSocket<F> {
     udp: UdpSocket,
     ifindex: Ifindex,
     /// What the kernel granted, in bytes of its own accounting.
@@ -98,31 +96,33 @@ pub(super) struct RipSocket {
     pub(super) drops: u32,
     /// Datagrams that the kernel did not take.
     pub(super) send_failures: u64,
+    family: PhantomData<F>,
 }
 
-impl RipSocket {
+impl<F: Transport> RipSocket<F> {
     /// Opens the socket. `group`: receive what is multicast to RIP routers.
     pub(super) fn open(ifindex: Ifindex, name: &str, group: bool) -> Result<Self, SocketError> {
         let at = |what| move |error| refused(what, name, error);
-        let socket = udp().map_err(at("open a UDP socket"))?;
+        let socket = udp::<F>().map_err(at("open a UDP socket"))?;
         socket
             .bind_device(Some(name.as_bytes()))
             .map_err(at("bind a socket to the device"))?;
         let receive_buffer =
             enlarge_receive_buffer(&socket).map_err(at("size the receive buffer"))?;
-        configure(&socket).map_err(at("set socket options"))?;
+        F::configure(&socket)
+            .and_then(|()| Ok(setsockopt(&socket, sockopt::RxqOvfl, &1)?))
+            .map_err(at("set socket options"))?;
         socket
-            .bind(&wildcard().into())
+            .bind(&F::wildcard().into())
             .map_err(|error| match error.kind() {
                 io::ErrorKind::AddrInUse => SocketError::PortHeld {
+                    port: F::PORT,
                     place: format!("on {name}"),
                 },
                 _ => refused("bind the RIP port", name, error),
             })?;
         if group {
-            let interface = InterfaceIndexOrAddress::Index(ifindex.0);
-            let join = socket.join_multicast_v4_n(&Ipv4::GROUP, &interface);
-            join.map_err(at("join group 224.0.0.9"))?;
+            F::join(&socket, ifindex).map_err(at("join the group of RIP routers"))?;
         }
         let udp = UdpSocket::from_std(socket.into()).map_err(at("watch the socket"))?;
         Ok(RipSocket {
@@ -131,6 +131,7 @@ impl RipSocket {
             receive_buffer,
             drops: 0,
             send_failures: 0,
+            family: PhantomData,
         })
     }
 
@@ -143,11 +144,11 @@ impl RipSocket {
     /// The next datagram; `None` when the socket is empty.
     pub(super) fn receive<'a>(
         &mut self,
-        buffer: &'a mut [u8; DATAGRAM],
-    ) -> io::Result<Option<Received<'a>>> {
+        buffer: &'a mut [u8],
+    ) -> io::Result<Option<Received<'a, F>>> {
         loop {
             let outcome = self.udp.try_io(Interest::READABLE, || {
-                Ok(receive_one(self.udp.as_raw_fd(), buffer)?)
+                Ok(F::receive(self.udp.as_raw_fd(), buffer)?)
             });
             let message = match outcome {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
@@ -163,6 +164,7 @@ impl RipSocket {
             if let (true, Some(source)) = (ours, message.source) {
                 return Ok(Some(Received {
                     source,
+                    forwarded: message.forwarded,
                     payload: &buffer[..message.len],
                 }));
             }
@@ -171,8 +173,8 @@ impl RipSocket {
 
     /// Sends; a datagram that the kernel does not take now is lost, as it might
     /// be on the wire, and counted.
-    pub(super) fn send(&mut self, send: &Send<Ipv4>) -> io::Result<()> {
-        let outcome = send_one(self.udp.as_raw_fd(), self.ifindex, send);
+    pub(super) fn send(&mut self, send: &Send<F>) -> io::Result<()> {
+        let outcome = F::send(self.udp.as_raw_fd(), self.ifindex, send);
         if outcome.is_err() {
             self.send_failures += 1;
         }
@@ -180,14 +182,13 @@ impl RipSocket {
     }
 }
 
-fn udp() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+fn udp<F: Transport>() -> io::Result<Socket> {
+    let socket = Socket::new(F::DOMAIN, Type::DGRAM, Some(Protocol::UDP))?;
+    if F::BITS == 128 {
+        socket.set_only_v6(true)?;
+    }
     socket.set_nonblocking(true)?;
     Ok(socket)
-}
-
-fn wildcard() -> SocketAddrV4 {
-    SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, Ipv4::PORT)
 }
 
 fn refused(what: &'static str, interface: &str, source: io::Error) -> SocketError {
@@ -208,62 +209,4 @@ fn enlarge_receive_buffer(socket: &Socket) -> io::Result<usize> {
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     }
     socket.recv_buffer_size()
-}
-
-fn configure(socket: &Socket) -> io::Result<()> {
-    socket.set_multicast_all_v4(false)?;
-    socket.set_multicast_loop_v4(false)?;
-    socket.set_multicast_ttl_v4(TTL)?;
-    socket.set_ttl_v4(TTL)?;
-    socket.set_tos_v4(TOS_CS6)?;
-    setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
-    setsockopt(socket, sockopt::RxqOvfl, &1)?;
-    Ok(())
-}
-
-/// What the kernel says about a datagram.
-struct Message {
-    len: usize,
-    source: Option<SocketAddrV4>,
-    ifindex: Option<u32>,
-    drops: Option<u32>,
-}
-
-fn receive_one(fd: i32, buffer: &mut [u8; DATAGRAM]) -> nix::Result<Message> {
-    let mut control = nix::cmsg_space!(libc::in_pktinfo, u32);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let received =
-        recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut control), MsgFlags::MSG_DONTWAIT)?;
-    let mut message = Message {
-        len: received.bytes,
-        source: received.address.map(SocketAddrV4::from),
-        ifindex: None,
-        drops: None,
-    };
-    for control in received.cmsgs()? {
-        match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => {
-                message.ifindex = u32::try_from(info.ipi_ifindex).ok();
-            }
-            ControlMessageOwned::RxqOvfl(drops) => message.drops = Some(drops),
-            _ => {}
-        }
-    }
-    Ok(message)
-}
-
-/// Interface and source address go with each datagram, for the group as for
-/// unicast, so that an interface with several subnets needs one socket.
-fn send_one(fd: i32, ifindex: Ifindex, send: &Send<Ipv4>) -> nix::Result<()> {
-    let info = libc::in_pktinfo {
-        ipi_ifindex: i32::try_from(ifindex.0).map_err(|_| nix::Error::ENODEV)?,
-        ipi_spec_dst: libc::in_addr {
-            s_addr: u32::from(send.source).to_be(),
-        },
-        ipi_addr: libc::in_addr { s_addr: 0 },
-    };
-    let to = SockaddrIn::from(SocketAddrV4::new(send.destination, send.port));
-    let control = [ControlMessage::Ipv4PacketInfo(&info)];
-    let parts = [IoSlice::new(&send.payload)];
-    sendmsg(fd, &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to)).map(drop)
 }

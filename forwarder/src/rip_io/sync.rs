@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forwarder_core::interface::{Interface, Interfaces};
-use forwarder_core::net::Ipv4;
 use forwarder_core::rip::{Input, InterfaceSetup};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -12,12 +11,13 @@ use tracing::{info, warn};
 use super::driver::Driver;
 use super::interfaces::{hears_group, setup};
 use super::socket::{RipSocket, SocketError};
+use super::transport::Transport;
 use crate::clock;
 
 /// An interface whose socket could not be opened is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
 
-impl Driver {
+impl<F: Transport> Driver<F> {
     /// Interfaces or configuration may have changed.
     pub(super) fn sync(&mut self, interfaces: &Arc<Interfaces>) {
         self.retry_at = None;
@@ -51,7 +51,7 @@ impl Driver {
         }
     }
 
-    fn raise(&mut self, interface: &Interface, setup: InterfaceSetup<Ipv4>) {
+    fn raise(&mut self, interface: &Interface, setup: InterfaceSetup<F>) {
         match self.open(interface) {
             Ok(()) => self.input(Input::InterfaceUp(setup)),
             Err(error) => {
@@ -70,7 +70,12 @@ impl Driver {
         let group = hears_group(interface);
         let socket = RipSocket::open(interface.ifindex, &interface.name, group)?;
         let receive_buffer = socket.receive_buffer;
-        info!(interface = interface.name, receive_buffer, "RIP is up");
+        info!(
+            interface = interface.name,
+            receive_buffer,
+            port = F::PORT,
+            "RIP is up"
+        );
         self.sockets.insert(interface.ifindex, socket);
         Ok(())
     }

@@ -158,9 +158,15 @@ fn interfaces(all: impl IntoIterator<Item = Interface>) -> Arc<Interfaces> {
     Arc::new(Interfaces { by_index })
 }
 
+/// Without authentication nothing is written there.
+fn nowhere() -> std::path::PathBuf {
+    "/nonexistent/forwarder".into()
+}
+
 fn settings() -> Settings {
     let select = |name: &str| name.ends_with('0').then(InterfaceConfig::default);
     Settings {
+        state_dir: nowhere(),
         timers: Timers::default(),
         select: Box::new(select),
     }
@@ -417,6 +423,7 @@ fn a_lost_link_and_a_changed_configuration_are_followed() {
                 assert_eq!(daemon.ask(request).await, known);
             }
             let none = Settings {
+                state_dir: nowhere(),
                 timers: Timers::default(),
                 select: Box::new(|_| None),
             };
@@ -509,21 +516,21 @@ fn a_held_port_is_refused_with_advice_and_is_not_shared() {
         let right = Ifindex(if_nametoindex("right0").unwrap());
 
         let held = greedy().unwrap();
-        let error = check_port().unwrap_err().to_string();
+        let error = check_port::<Ipv4>().unwrap_err().to_string();
         assert!(error.contains("ss -lunp sport = :520"), "{error}");
-        let Err(error) = RipSocket::open(left, "left0", true) else {
+        let Err(error) = RipSocket::<Ipv4>::open(left, "left0", true) else {
             panic!("shared")
         };
         assert!(matches!(error, SocketError::PortHeld { .. }), "{error}");
         drop(held);
 
-        check_port().unwrap();
+        check_port::<Ipv4>().unwrap();
         let _ours = [
-            RipSocket::open(left, "left0", true).unwrap(),
-            RipSocket::open(right, "right0", true).unwrap(),
+            RipSocket::<Ipv4>::open(left, "left0", true).unwrap(),
+            RipSocket::<Ipv4>::open(right, "right0", true).unwrap(),
         ];
         assert!(greedy().is_err(), "nobody takes the port away in silence");
-        let Err(error) = RipSocket::open(left, "gone0", true) else {
+        let Err(error) = RipSocket::<Ipv4>::open(left, "gone0", true) else {
             panic!("no such device")
         };
         assert!(error.to_string().contains("gone0"), "{error}");

@@ -489,3 +489,55 @@ fn settings_of_the_routing_socket_are_checked() {
     check(&table("max-connections = 0"), "0", "not within", "256");
     check(&table("mode = 1"), "mode", "expected one of", "");
 }
+
+#[test]
+fn rip_authentication_has_usable_keys() {
+    let auth = |rest: &str| format!("[[rip.interface]]\nname = \"a\"\nauth = {{ {rest} }}\n");
+    let key = |rest: &str| auth(&format!("type = \"md5\", keys = [{{ {rest} }}]"));
+    check(
+        &auth("type = \"sha\""),
+        "\"sha\"",
+        "no type",
+        "hmac-sha-256",
+    );
+    check(&auth("type = \"md5\""), "{ type", "without a key", "keys =");
+    check(&key("id = 1"), "{ id", "without its text", "key-file");
+    let both = "key = \"a\", key-file = \"/b\"";
+    check(&key(both), "{ key", "or with two", "either");
+    check(&key("key-file = \"b\""), "{ key", "relative", "from / on");
+    check(
+        &key("id = 256, key = \"a\""),
+        "256",
+        "not within 0 to 255",
+        "8 bits",
+    );
+    check(&key("key = \"\""), "{ key", "empty", "16 bytes");
+    let long = "key = \"seventeen letters\"";
+    check(&key(long), "{ key", "17 bytes", "16 bytes");
+    let never =
+        "key = \"a\", send-from = \"2030-01-01T00:00:00Z\", send-until = \"2030-01-01T00:00:00Z\"";
+    check(
+        &key(never),
+        "{ key",
+        "send-until is not after",
+        "never used",
+    );
+    let tomorrow = "key = \"a\", accept-from = \"tomorrow\"";
+    check(&key(tomorrow), "\"tomorrow\"", "no point in time", "UTC");
+    let twice = "type = \"md5\", keys = [{ key = \"a\" }, { key = \"b\" }]";
+    check(
+        &auth(twice),
+        "{ key = \"b\"",
+        "second key with id = 1",
+        "its own",
+    );
+}
+
+#[test]
+fn ripng_has_no_version_and_no_authentication() {
+    let ng = |rest: &str| format!("[ripng]\ninterfaces = [\"a\"]\n{rest}\n");
+    check(&ng("version = \"2\""), "version", "unknown key", "");
+    let interface = "[[ripng.interface]]\nname = \"a\"\nauth = {}\n";
+    check(interface, "auth", "unknown key", "");
+    check("[ripng]\n", "[ripng]", "no interface", "interfaces =");
+}

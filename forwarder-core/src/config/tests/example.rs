@@ -29,6 +29,7 @@ fn the_values_shown_are_the_defaults() {
     let shown = good(&uncommented());
     let mut plain = Config {
         rip: None,
+        ripng: None,
         ..shown.clone()
     };
     // A table of ports has to be there to have defaults.
@@ -39,6 +40,8 @@ fn the_values_shown_are_the_defaults() {
     // [rip] has to be there to have defaults.
     let smallest = good("[rip]\n[[rip.interface]]\nname = \"*\"\n");
     assert_eq!(shown.rip, smallest.rip);
+    let smallest = good("[ripng]\n[[ripng.interface]]\nname = \"*\"\n");
+    assert_eq!(shown.ripng, smallest.ripng);
 }
 
 /// The keys that a table knows, as the error about an unknown one lists them.
@@ -65,6 +68,8 @@ fn every_key_is_shown() {
         "[route-socket]",
         "[rip]",
         "[[rip.interface]]",
+        "[ripng]",
+        "[[ripng.interface]]",
         "[[static]]",
     ] {
         let start = text
@@ -94,4 +99,20 @@ fn the_static_example_is_valid() {
         .map(|line| format!("{}\n", &line[2..]))
         .collect();
     assert_eq!(good(&table).statics.len(), 1);
+}
+
+/// So are those of `auth`.
+#[test]
+fn the_authentication_examples_are_valid() {
+    let start = EXAMPLE.find("# auth = {").unwrap();
+    let lines: Vec<&str> = EXAMPLE[start..].lines().collect();
+    let with = |auth: &str| good(&format!("[[rip.interface]]\nname = \"a\"\n{auth}\n"));
+    let one = with(&lines[0][2..]).rip.unwrap();
+    assert_eq!(one.interface[0].auth.as_ref().unwrap().keys.len(), 1);
+    let keys = lines.iter().skip_while(|line| **line != "# keys = [");
+    let keys: String = keys.take(4).map(|line| &line[2..]).collect();
+    let two = with(&format!("auth = {{ type = \"md5\", {keys} }}"))
+        .rip
+        .unwrap();
+    assert_eq!(two.interface[0].auth.as_ref().unwrap().keys.len(), 2);
 }

@@ -1,14 +1,15 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use forwarder_common::reason::PuntClass;
 
 use super::good;
 use crate::config::{
-    Attach, Bypass, Config, Engine, Group, Redirects, Redistribute, RedistributeSource,
+    Attach, Bypass, Config, Engine, Group, KeySource, Redirects, Redistribute, RedistributeSource,
     RouteSocket, SplitHorizon, StaticNexthop, StaticTarget,
 };
 use crate::interface::ReversePath;
+use crate::rip::{AuthLength, AuthType, Secret, UnixTime};
 use crate::route::{Distance, Source};
 
 #[test]
@@ -281,7 +282,7 @@ fn rip_keys_are_read() {
     let eth1 = rip.settings("eth1").unwrap();
     assert!(eth1.passive);
     assert_eq!((eth1.split_horizon, eth1.cost), (SplitHorizon::Off, 3));
-    assert_eq!(eth1.neighbors, [Ipv4Addr::new(192, 0, 2, 9)]);
+    assert_eq!(eth1.neighbors, [IpAddr::from([192, 0, 2, 9])]);
     let eth2 = rip.settings("eth2").unwrap();
     assert_eq!(
         (eth2.passive, eth2.split_horizon, eth2.cost),
@@ -344,4 +345,68 @@ fn the_routing_socket_has_limits_and_a_group() {
     assert_eq!((rule.source, rule.metric), (RedistributeSource::Socket, 4));
     let number = good("[route-socket]\ngroup = \"108\"\n").route_socket;
     assert_eq!(number.group, Some(Group::Id(108)));
+}
+
+#[test]
+fn rip_authentication_as_typed() {
+    let config = good(
+        r#"
+        [[rip.interface]]
+        name = "eth1"
+        auth = { type = "hmac-sha-256", auth-length = "old-ripd", keys = [
+            { id = 1, key = "rosebud", send-until = "2030-01-01T00:00:00Z" },
+            { id = 255, key-file = "/etc/key", send-from = "1970-01-01T00:01:00Z", accept-from = "1970-01-01T00:00:30Z" },
+        ] }
+        [[rip.interface]]
+        name = "eth2"
+        auth = { type = "text", keys = [{ key = "rosebud" }] }
+        "#,
+    );
+    let rip = config.rip.unwrap();
+    let auth = rip.settings("eth1").unwrap().auth.unwrap();
+    assert_eq!(
+        (auth.kind, auth.length),
+        (AuthType::HmacSha256, AuthLength::OldRipd)
+    );
+    let [first, second] = &auth.keys[..] else {
+        panic!("{auth:?}")
+    };
+    assert_eq!((first.id, second.id), (1, 255));
+    assert_eq!(first.source, KeySource::Here(Secret::new("rosebud")));
+    assert_eq!(second.source, KeySource::File("/etc/key".into()));
+    assert_eq!(
+        (first.send.from, first.send.until),
+        (None, Some(UnixTime(1_893_456_000)))
+    );
+    assert_eq!(
+        (second.send.from, second.accept.from),
+        (Some(UnixTime(60)), Some(UnixTime(30)))
+    );
+    let text = rip.settings("eth2").unwrap().auth.unwrap();
+    assert_eq!((text.kind, text.keys[0].id), (AuthType::Text, 1));
+    assert_eq!(rip.settings("eth3"), None);
+}
+
+#[test]
+fn ripng_has_its_own_table() {
+    let config = good(
+        r#"
+        [ripng]
+        interfaces = ["eth*"]
+        redistribute = ["static"]
+        update = "5s"
+        timeout = "30s"
+        [[ripng.interface]]
+        name = "eth1"
+        passive = true
+        cost = 3
+        "#,
+    );
+    assert_eq!(config.rip, None);
+    let ripng = config.ripng.unwrap();
+    assert_eq!((ripng.update.as_secs(), ripng.timeout.as_secs()), (5, 30));
+    assert_eq!(ripng.redistribute[0].source, RedistributeSource::Static);
+    let eth1 = ripng.settings("eth1").unwrap();
+    assert_eq!((eth1.passive, eth1.cost, eth1.auth), (true, 3, None));
+    assert!(!ripng.settings("eth2").unwrap().passive);
 }

@@ -62,6 +62,7 @@ fn cost_of_a_route() {
             for payload in &datagrams {
                 let (source, source_port) = (addr(source), 520);
                 let datagram = Datagram {
+                    forwarded: false,
                     ifindex,
                     source,
                     source_port,

@@ -1,9 +1,11 @@
 //! The engine's tests. `Router` here is one engine with a clock; `simulator`
 //! puts several on links.
 
+mod auth;
 mod codec;
 mod lifecycle;
 mod measure;
+mod ng;
 mod output;
 mod property;
 mod receive;
@@ -89,6 +91,7 @@ fn config() -> Config {
     Config {
         timers: Timers::default(),
         seed: 1,
+        sequence: 0,
     }
 }
 
@@ -102,11 +105,14 @@ struct Sent {
     port: u16,
     command: Command,
     rtes: Vec<Rte<Ipv4>>,
+    payload: Vec<u8>,
 }
 
 /// An engine, its clock, and all it did.
 struct Router {
     rip: Rip<Ipv4>,
+    /// What packets on [`A`] are signed with.
+    auth: Option<Auth>,
     now: Instant,
     sent: Vec<Sent>,
     routes: Vec<RouteChange<Ipv4>>,
@@ -119,6 +125,7 @@ impl Router {
         let rip = Rip::new(config());
         Router {
             rip,
+            auth: None,
             now,
             sent: Vec::new(),
             routes: Vec::new(),
@@ -133,6 +140,7 @@ impl Router {
 
     fn with(on_a: InterfaceConfig<Ipv4>) -> Self {
         let mut router = Router::bare();
+        router.auth = on_a.auth.clone();
         router.up(setup(A, "10.0.12.1/24", on_a));
         router.up(setup(B, "10.0.13.1/24", InterfaceConfig::default()));
         router.advance(Duration::from_secs(6));
@@ -155,7 +163,13 @@ impl Router {
         self.events.extend(out.events);
         let at = self.now;
         self.sent.extend(out.sends.into_iter().map(|send| {
-            let packet = Packet::parse(&send.payload, 25).unwrap();
+            let auth = self.auth.as_ref().filter(|_| send.ifindex == A);
+            let time = self.rip.clock.time(at);
+            let (payload, proof) = super::auth::open(auth, time, &send.payload).unwrap();
+            let mut packet = Packet::parse(payload, 25).unwrap();
+            if proof.is_some() {
+                packet = packet.without_authentication().unwrap();
+            }
             assert_eq!(packet.version, 2);
             let rtes = packet.entries().iter();
             let rtes = rtes.filter(|_| packet.command == Command::Response);
@@ -167,6 +181,7 @@ impl Router {
                 port: send.port,
                 command: packet.command,
                 rtes: rtes.map(|bytes| Ipv4::decode(bytes).unwrap()).collect(),
+                payload: send.payload.clone(),
             }
         }));
     }
@@ -177,6 +192,7 @@ impl Router {
             ifindex,
             source,
             source_port,
+            forwarded: false,
             payload,
         }));
     }

@@ -58,6 +58,7 @@ impl Network {
             rip: Rip::new(Config {
                 timers: Timers::default(),
                 seed,
+                sequence: 0,
             }),
             rib: BTreeMap::new(),
         };
@@ -219,6 +220,7 @@ impl Network {
                 self.input(
                     to,
                     Input::Datagram(Datagram {
+                        forwarded: false,
                         ifindex,
                         source,
                         source_port,

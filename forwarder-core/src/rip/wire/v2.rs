@@ -43,6 +43,7 @@ impl Wire for Ipv4 {
     const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 9);
     const VERSION: u8 = 2;
     const MAX_ENTRIES: usize = MAX_ENTRIES;
+    const SENDS_NEXT_HOPS: bool = true;
 
     fn max_entries(mtu: u32) -> usize {
         let room = usize::try_from(mtu)
@@ -73,6 +74,11 @@ impl Wire for Ipv4 {
         let mut entry = [0; ENTRY];
         entry[ENTRY - 1] = Metric::INFINITY.get();
         entry
+    }
+
+    /// Each entry has its own.
+    fn next_hop(_: &[u8; ENTRY]) -> Option<Option<Ipv4Addr>> {
+        None
     }
 
     fn decode_prefix(entry: &[u8; ENTRY]) -> Result<Ipv4Net, Reject> {
@@ -126,6 +132,10 @@ impl Wire for Ipv4 {
         let reserved =
             subnet.prefix_len() < 31 && (addr == subnet.network() || addr == subnet.broadcast());
         subnet.contains(&addr) && !reserved
+    }
+
+    fn is_router(_: Ipv4Addr) -> bool {
+        true
     }
 }
 

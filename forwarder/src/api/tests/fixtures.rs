@@ -27,6 +27,7 @@ pub(crate) fn status() -> Status {
                 rib: 7,
                 kernel: 7,
                 xdp: 6,
+                rip: 7,
             },
         },
         degraded: vec![Degraded {
@@ -200,12 +201,14 @@ pub(crate) fn fib() -> Fib {
 
 pub(crate) fn rip_interface() -> RipInterface {
     RipInterface {
+        protocol: "rip".into(),
         name: "eth1".into(),
         ifindex: 3,
         passive: false,
         version: 2,
         cost: 1,
         split_horizon: "poison".into(),
+        auth: Some("md5".into()),
         next_update: Some(17),
         neighbors: 1,
         received: 412,
@@ -224,7 +227,8 @@ pub(crate) fn rip_neighbor() -> RipNeighbor {
         routes: 10_000,
         bad_packets: 1,
         bad_routes: 0,
-        auth: None,
+        refused: BTreeMap::from([("auth-failed".into(), 1)]),
+        auth: Some("md5 key 1".into()),
     }
 }
 
@@ -244,6 +248,7 @@ pub(crate) fn rip_route() -> RipRoute {
 
 pub(crate) fn rip_error() -> RipError {
     RipError {
+        protocol: "rip".into(),
         reason: "metric-too-large".into(),
         scope: "entry".into(),
         count: 3,

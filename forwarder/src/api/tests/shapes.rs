@@ -22,7 +22,7 @@ fn status() {
         "config": "/etc/forwarder/forwarder.toml",
         "engine": "multibit",
         "generation": { "epoch": 7, "rib": 42, "kernel": 42, "xdp": 41, "rip": 42,
-                        "ipv6": { "rib": 7, "kernel": 7, "xdp": 6 } },
+                        "ipv6": { "rib": 7, "kernel": 7, "xdp": 6, "rip": 7 } },
         "degraded": [{ "reason": "netfilter", "detail": "table inet filter, chain forward" }],
         "ports": { "native": 2, "generic": 1, "none": 0 },
         "routes": {
@@ -228,12 +228,14 @@ fn fib() {
 #[test]
 fn rip() {
     let expected = json!({
+        "protocol": "rip",
         "name": "eth1",
         "ifindex": 3,
         "passive": false,
         "version": 2,
         "cost": 1,
         "split_horizon": "poison",
+        "auth": "md5",
         "next_update": 17,
         "neighbors": 1,
         "received": 412,
@@ -250,7 +252,8 @@ fn rip() {
         "routes": 10000,
         "bad_packets": 1,
         "bad_routes": 0,
-        "auth": null,
+        "refused": { "auth-failed": 1 },
+        "auth": "md5 key 1",
     });
     assert_eq!(value(&fixtures::rip_neighbor()), expected);
     let expected = json!({
@@ -266,6 +269,7 @@ fn rip() {
     });
     assert_eq!(value(&fixtures::rip_route()), expected);
     let expected = json!({
+        "protocol": "rip",
         "reason": "metric-too-large",
         "scope": "entry",
         "count": 3,

@@ -45,9 +45,11 @@ async fn overview(ask: Ask<'_>) -> anyhow::Result<()> {
 pub(super) fn interfaces(rows: &[RipInterface]) -> String {
     let mut table = Table::new([
         "INTERFACE",
+        "PROTOCOL",
         ">VERSION",
         ">COST",
         "HORIZON",
+        "AUTH",
         "PASSIVE",
         ">UPDATE IN",
         ">NEIGHBORS",
@@ -59,9 +61,11 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
     for row in rows {
         table.row([
             row.name.clone(),
+            row.protocol.clone(),
             row.version.to_string(),
             row.cost.to_string(),
             row.split_horizon.clone(),
+            or_dash(row.auth.as_deref()),
             yes_no(row.passive),
             or_dash(row.next_update.map(age)),
             row.neighbors.to_string(),
@@ -84,8 +88,14 @@ pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
         ">BAD PACKETS",
         ">BAD ROUTES",
         "AUTH",
+        "REFUSED",
     ]);
     for row in rows {
+        let refused = row
+            .refused
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"));
+        let refused = refused.collect::<Vec<_>>().join(", ");
         table.row([
             row.address.to_string(),
             row.interface.clone(),
@@ -95,6 +105,7 @@ pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
             grouped(row.bad_packets),
             grouped(row.bad_routes),
             or_dash(row.auth.as_deref()),
+            or_dash(Some(refused).filter(|text| !text.is_empty())),
         ]);
     }
     table.render("no neighbors heard")
@@ -129,11 +140,12 @@ pub(super) fn routes(rows: &[RipRoute]) -> String {
 }
 
 pub(super) fn errors(rows: &[RipError], all: bool) -> String {
-    let mut table = Table::new(["REASON", "LOST", ">COUNT", ">LAST", "FROM"]);
+    let mut table = Table::new(["REASON", "PROTOCOL", "LOST", ">COUNT", ">LAST", "FROM"]);
     for row in rows.iter().filter(|row| row.count > 0 || all) {
         let last = row.last.as_ref();
         table.row([
             row.reason.clone(),
+            row.protocol.clone(),
             row.scope.clone(),
             grouped(row.count),
             or_dash(last.map(|last| age(last.age))),

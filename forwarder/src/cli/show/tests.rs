@@ -239,14 +239,14 @@ fn rip_in_its_parts() {
     check(
         &rip::interfaces(&[fixtures::rip_interface()]),
         "
-INTERFACE  VERSION  COST  HORIZON  PASSIVE  UPDATE IN  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
-eth1             2     1  poison   no        00:00:17          1       412    98     0  8.0 MiB",
+INTERFACE  PROTOCOL  VERSION  COST  HORIZON  AUTH  PASSIVE  UPDATE IN  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
+eth1       rip             2     1  poison   md5   no        00:00:17          1       412    98     0  8.0 MiB",
     );
     check(
         &rip::neighbors(&[fixtures::rip_neighbor()]),
         "
-NEIGHBOR   INTERFACE  VERSION     HEARD  ROUTES  BAD PACKETS  BAD ROUTES  AUTH
-192.0.2.1  eth1             2  00:00:12  10,000            1           0  -",
+NEIGHBOR   INTERFACE  VERSION     HEARD  ROUTES  BAD PACKETS  BAD ROUTES  AUTH       REFUSED
+192.0.2.1  eth1             2  00:00:12  10,000            1           0  md5 key 1  auth-failed 1",
     );
     check(
         &rip::routes(&[fixtures::rip_route()]),
@@ -260,8 +260,8 @@ NEIGHBOR   INTERFACE  VERSION     HEARD  ROUTES  BAD PACKETS  BAD ROUTES  AUTH
     check(
         &rip::errors(&rows, false),
         "
-REASON            LOST   COUNT      LAST  FROM
-metric-too-large  entry      3  00:00:05  192.0.2.1 on eth1",
+REASON            PROTOCOL  LOST   COUNT      LAST  FROM
+metric-too-large  rip       entry      3  00:00:05  192.0.2.1 on eth1",
     );
     assert!(rip::errors(&rows, true).contains("truncated"));
     assert_eq!(rip::errors(&rows[..1], false), "nothing was refused\n");
