@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use forwarder_core::config::{Attach, Config};
+use forwarder_core::config::{Attach, Config, Redirects};
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::RouteEvent;
 use forwarder_core::net::{Family, Ipv4, Ipv6};
@@ -297,6 +297,9 @@ impl Daemon {
                 error!("the API has ended: {error}");
             }
         });
+        let follow = config.route_socket.redirects == Redirects::Accept;
+        route_events::listen_for_redirects(&route_events, ribs.clone(), follow, &cancel)
+            .context("listening for ICMP redirects")?;
         tokio::spawn(route_events::follow_interfaces(
             route_events.clone(),
             interfaces.clone(),
