@@ -16,6 +16,7 @@
 mod index;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::index::{OnLink, OwnAddresses};
@@ -377,7 +378,7 @@ impl<F: Family> Resolver<F> {
         };
         self.own.check(gateway).map_err(refuse)?;
         match target.ifindex {
-            Some(ifindex) if target.onlink => Ok(ifindex),
+            Some(ifindex) if target.onlink || is_link_local(gateway.into()) => Ok(ifindex),
             wanted => self
                 .on_link
                 .covering(target.table, gateway)
@@ -415,4 +416,11 @@ fn hops<F: Family>(candidate: Option<&Candidate<F>>) -> &[Nexthop<F>] {
 /// that lie in it.
 pub(super) fn is_on_link<F: Family>(route: &Candidate<F>) -> bool {
     route.kind == RouteType::Unicast && route.nexthops.iter().all(|hop| hop.gateway.is_none())
+}
+
+/// Every link has fe80::/64, and the table one of these routes: a link-local
+/// next hop is on the link that it names. The kernel asks no route either
+/// (`ip6_validate_gw`).
+fn is_link_local(gateway: IpAddr) -> bool {
+    matches!(gateway, IpAddr::V6(address) if address.is_unicast_link_local())
 }

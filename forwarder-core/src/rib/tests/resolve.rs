@@ -2,6 +2,7 @@
 //! link or a connected route changes.
 
 use super::*;
+use crate::net::Ipv6;
 
 const TO: &str = "203.0.113.0/24";
 
@@ -179,4 +180,43 @@ fn a_resolved_candidate_is_shared_and_not_copied() {
     let route = selected(&mut rib, TO).unwrap();
     let entry = rib.entry(MAIN, net(TO)).unwrap();
     assert!(Arc::ptr_eq(&route, &entry.offers[0].candidate));
+}
+
+/// fe80::/64 is on every link, and the table holds one: which link a link-local
+/// next hop is on, only the route itself can say.
+#[test]
+fn a_link_local_gateway_is_on_the_link_that_it_names() {
+    let config = RibConfig {
+        export_metric: Some(15),
+    };
+    let mut rib: Rib<Ipv6> = Rib::new(7, config);
+    let candidate = |source, hop: Nexthop<Ipv6>| Candidate {
+        kind: RouteType::Unicast,
+        nexthops: vec![hop],
+        source,
+        distance: Distance(120),
+        metric: 2,
+        tag: 0,
+        mtu: None,
+        kernel_metric: None,
+        preferred_source: None,
+    };
+    for link in [ETH1, ETH2] {
+        rib.set_link(link, true, true);
+        let connected = candidate(Source::Connected, Nexthop::link(link));
+        let prefix = "fe80::/64".parse().unwrap();
+        rib.update(Instant::ZERO, MAIN, prefix, connected);
+    }
+    for (to, link) in [("2001:db8:1::/48", ETH1), ("2001:db8:2::/48", ETH2)] {
+        let prefix = to.parse().unwrap();
+        let hop = Nexthop::via("fe80::2".parse().unwrap(), link);
+        rib.update(Instant::ZERO, MAIN, prefix, candidate(Source::Rip, hop));
+        rib.commit();
+        let selected = rib.entry(MAIN, prefix).unwrap().selected.unwrap();
+        assert_eq!(selected.nexthops[0].ifindex, Some(link));
+    }
+    rib.set_link(ETH2, false, false);
+    rib.commit();
+    let prefix = "2001:db8:2::/48".parse().unwrap();
+    assert!(rib.entry(MAIN, prefix).unwrap().selected.is_none());
 }
