@@ -169,7 +169,7 @@ fn receive(socket: &Socket) -> io::Result<Option<Heard>> {
     for control in message.cmsgs()? {
         match control {
             ControlMessageOwned::Ipv4PacketInfo(info) => {
-                ifindex = u32::try_from(info.ipi_ifindex).ok()
+                ifindex = u32::try_from(info.ipi_ifindex).ok();
             }
             ControlMessageOwned::Ipv6PacketInfo(info) => ifindex = Some(info.ipi6_ifindex),
             ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = Some(limit),
