@@ -191,6 +191,22 @@ impl<F: FibFamily> Fib<F> {
             .collect()
     }
 
+    /// The routes from one prefix on, in address order, shorter before longer;
+    /// without it all. Neither fixed entries nor those of neighbours.
+    pub fn routes_after(&self, after: Option<F::Prefix>) -> impl Iterator<Item = FibEntry<F>> + '_ {
+        let rows = match after {
+            Some(after) => self.routes.iter_from(&after, false),
+            None => self.routes.iter(),
+        };
+        rows.map(|(prefix, &reference)| self.route_entry(prefix, reference))
+            .filter(|entry| entry.origin == Origin::Route)
+    }
+
+    /// Whether a prefix is routed as table local says, above table main.
+    pub fn is_local(&self, prefix: F::Prefix) -> bool {
+        self.local.contains(&prefix)
+    }
+
     /// Every prefix in the map, in address order, shorter before longer.
     pub fn entries(&self) -> impl Iterator<Item = FibEntry<F>> + '_ {
         let mut routes = self

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::counters::PortCounters;
 use super::model::{
-    Done, Events, Fib, Interface, Lookup, Neighbor, Nexthop, RipClear, RipError, RipInterface,
-    RipNeighbor, RipRoute, Route, RouteCounter, Status,
+    Done, Events, Fib, FibRoute, Interface, Lookup, Neighbor, Nexthop, RipClear, RipError,
+    RipInterface, RipNeighbor, RipRoute, Route, RouteCounter, Status,
 };
 
 /// An answer or why there is none.
@@ -125,6 +125,8 @@ pub trait Backend: Send + Sync + 'static {
     fn events(&self, query: EventQuery) -> impl Future<Output = Reply<Events>> + Send;
     /// The fast path's tables.
     fn fib(&self) -> impl Future<Output = Reply<Fib>> + Send;
+    /// The fast path's routes of one family, in address order.
+    fn fib_routes(&self, ipv6: bool) -> impl Future<Output = Reply<Vec<FibRoute>>> + Send;
     /// Where RIP runs; [`ApiError::rip_is_off`] for this and the next four.
     fn rip_interfaces(&self) -> impl Future<Output = Reply<Vec<RipInterface>>> + Send;
     /// Whom RIP hears.

@@ -422,6 +422,28 @@ shapes! {
         pub ipv6: FamilyFib,
     }
 
+    /// An element of `GET /v1/fib/routes`: a route as the fast path has it.
+    pub struct FibRoute {
+        /// Its destination.
+        pub destination: IpNet,
+        /// "unicast"; "unreachable" and "blackhole" are dropped; "local" and
+        /// "kernel" go up.
+        pub kind: String,
+        /// Where it leads, in the order that they were given in; of a local one
+        /// the interface that has the address.
+        pub ways: Vec<FibWay>,
+        /// The metric that the kernel has it with, or would have.
+        pub metric: u32,
+    }
+
+    /// One way of a [`FibRoute`].
+    pub struct FibWay {
+        /// The router; `null` = the destination is on the link.
+        pub via: Option<IpAddr>,
+        /// The interface.
+        pub dev: Option<String>,
+    }
+
     /// A family's own tables.
     pub struct FamilyFib {
         /// Prefixes of routes.

@@ -80,6 +80,7 @@ fn questions<B: Backend>() -> Router<Arc<B>> {
             "/v1/fib",
             get(async |State(b): Daemon<B>| answer(b.fib().await).await),
         )
+        .route("/v1/fib/routes", get(fib_routes::<B>))
 }
 
 fn rip_questions<B: Backend>() -> Router<Arc<B>> {
@@ -177,6 +178,31 @@ async fn lookup<B: Backend>(
     match parameters {
         Ok(Query(parameters)) => answer(backend.lookup(parameters.address).await).await,
         Err(rejection) => failure(bad_query(&rejection)),
+    }
+}
+
+/// Parameters of `/v1/fib/routes`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FibRouteParameters {
+    family: Option<String>,
+}
+
+async fn fib_routes<B: Backend>(
+    State(backend): Daemon<B>,
+    parameters: Result<Query<FibRouteParameters>, QueryRejection>,
+) -> Response {
+    let family = match parameters {
+        Ok(Query(parameters)) => parameters.family,
+        Err(rejection) => return failure(bad_query(&rejection)),
+    };
+    match family.as_deref() {
+        None | Some("ipv4") => answer(backend.fib_routes(false).await).await,
+        Some("ipv6") => answer(backend.fib_routes(true).await).await,
+        Some(other) => failure(bad(
+            format!("{other:?} is no family"),
+            "family=ipv4 or ipv6",
+        )),
     }
 }
 

@@ -31,6 +31,12 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "note: {text}");
 }
 
+/// Says on stderr what another program would say in these words.
+pub(super) fn complain(text: &str) {
+    // Nobody is left to tell where stderr is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 fn write(text: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text)?;

@@ -22,11 +22,12 @@ use crate::api::backend::{
 use crate::api::counters::PortCounters;
 use crate::api::lookup::compare;
 use crate::api::model::{
-    Done, Events, FamilyGeneration, Fib, Generation, Interface, KernelAnswer, Lookup, Neighbor,
-    NetlinkSummary, Nexthop, RipClear, RipError, RipInterface, RipNeighbor, RipRoute, RipSummary,
-    Route, RouteCounter, RouteSummary, Status,
+    Done, Events, FamilyGeneration, Fib, FibRoute, Generation, Interface, KernelAnswer, Lookup,
+    Neighbor, NetlinkSummary, Nexthop, RipClear, RipError, RipInterface, RipNeighbor, RipRoute,
+    RipSummary, Route, RouteCounter, RouteSummary, Status,
 };
 use crate::dataplane::events::Question;
+use crate::dataplane::listing::Page;
 use crate::dataplane::programmer::{ProgrammedFamily, Reached};
 use crate::dataplane::query::Query;
 use crate::kernel::{self, MonitorCounters};
@@ -272,6 +273,21 @@ impl Backend for DaemonBackend {
 
     async fn fib(&self) -> Reply<Fib> {
         self.dataplane(Query::Fib).await
+    }
+
+    async fn fib_routes(&self, ipv6: bool) -> Reply<Vec<FibRoute>> {
+        let mut page = Page::first(ipv6);
+        let mut all: Vec<FibRoute> = Vec::new();
+        loop {
+            let some = self
+                .dataplane(|reply| Query::FibRoutes(page, reply))
+                .await?;
+            let Some(last) = some.last() else {
+                return Ok(all);
+            };
+            page.after = Some(last.destination);
+            all.extend(some);
+        }
     }
 
     async fn rip_interfaces(&self) -> Reply<Vec<RipInterface>> {

@@ -13,7 +13,8 @@
 //! * [`events`]: what the programs tell of single packets
 //! * [`grace`]: ids are used again only when no program can hold them
 //! * `log` (feature `ebpf-log`): what the programs say, for debugging
-//! * [`task`]: the loop that owns it all; [`query`]: what it tells the API
+//! * [`task`]: the loop that owns it all; [`query`], [`listing`]: what it
+//!   tells the API
 
 pub mod attach;
 pub mod ethtool;
@@ -24,6 +25,7 @@ pub mod feedback;
 pub mod grace;
 pub mod keeper;
 pub mod kernel_layout;
+pub mod listing;
 #[cfg(feature = "ebpf-log")]
 mod log;
 pub mod mapped;

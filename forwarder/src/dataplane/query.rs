@@ -16,13 +16,14 @@ use tokio::sync::oneshot;
 
 use super::attach::Mode as AttachMode;
 use super::family::MapFamily;
+use super::listing::Page;
 use super::memlock;
 use super::ports::PortStatus;
 use super::programmer::{ProgrammedFamily, Programmer};
 use super::task::DataplaneTask;
 use crate::api::counters::PortCounters;
 use crate::api::model::{
-    self, Degraded, FamilyFib, Fib, Installed as ShownInstalled, Mode, Neighbor, Nexthop,
+    self, Degraded, FamilyFib, Fib, FibRoute, Installed as ShownInstalled, Mode, Neighbor, Nexthop,
     PortSummary, RouteCounter, Way, XdpAnswer,
 };
 use forwarder_common::abi::program;
@@ -43,6 +44,8 @@ pub enum Query {
     RouteCounters(Reply<Vec<RouteCounter>>),
     /// `show fib`.
     Fib(Reply<Fib>),
+    /// The routes that are programmed: a page of them.
+    FibRoutes(Page, Reply<Vec<FibRoute>>),
     /// Part of `show status`.
     Summary(Reply<Summary>),
     /// The fast path's answer for an address.
@@ -85,6 +88,7 @@ impl DataplaneTask {
             Query::Counters(reply) => drop(reply.send(self.show_counters())),
             Query::RouteCounters(reply) => drop(reply.send(self.plane.counted())),
             Query::Fib(reply) => drop(reply.send(self.show_fib())),
+            Query::FibRoutes(page, reply) => drop(reply.send(self.fib_routes(page))),
             Query::Summary(reply) => drop(reply.send(self.summary())),
             Query::Lookup(address, reply) => drop(reply.send(self.lookup(address))),
             Query::Installed(prefixes, reply) => {

@@ -46,6 +46,15 @@ impl Client {
         })
     }
 
+    /// Ends what the daemon tells, as shutdown(2) for reading does: changes are
+    /// still made, and acknowledged. Questions have no answer any more.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn shutdown_read(&self) -> Result<(), Error> {
+        self.transport.shutdown_read()
+    }
+
     /// The state that it is told from.
     pub fn connected_at(&self) -> Generations {
         self.transport.greeted.at

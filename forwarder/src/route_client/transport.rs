@@ -67,6 +67,12 @@ impl Transport {
         })
     }
 
+    /// Nothing more is received but acknowledgements.
+    pub(super) fn shutdown_read(&self) -> Result<(), Error> {
+        self.socket.get_ref().shutdown(std::net::Shutdown::Read)?;
+        Ok(())
+    }
+
     /// Sends a packet; waits while there is no room.
     pub(super) async fn send(&self, packet: &[u8]) -> Result<(), Error> {
         let sent = self

@@ -24,6 +24,7 @@ mod losses;
 mod ports;
 mod reverse_path;
 mod route_command;
+mod route_listing;
 mod route_socket;
 mod traffic;
 mod vlan;

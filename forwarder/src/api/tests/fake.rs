@@ -83,6 +83,11 @@ impl Backend for Fake {
     async fn fib(&self) -> Reply<Fib> {
         Ok(fixtures::fib())
     }
+    async fn fib_routes(&self, ipv6: bool) -> Reply<Vec<FibRoute>> {
+        let mut routes = vec![fixtures::fib_route()];
+        routes.retain(|route| matches!(route.destination, ipnet::IpNet::V6(_)) == ipv6);
+        Ok(routes)
+    }
     async fn rip_interfaces(&self) -> Reply<Vec<RipInterface>> {
         self.rip(vec![fixtures::rip_interface()])
     }

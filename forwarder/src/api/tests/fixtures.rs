@@ -199,6 +199,18 @@ pub(crate) fn fib() -> Fib {
     }
 }
 
+pub(crate) fn fib_route() -> FibRoute {
+    FibRoute {
+        destination: "198.51.100.0/24".parse().unwrap(),
+        kind: "unicast".into(),
+        ways: vec![FibWay {
+            via: Some("192.0.2.254".parse().unwrap()),
+            dev: Some("eth0".into()),
+        }],
+        metric: 15,
+    }
+}
+
 pub(crate) fn rip_interface() -> RipInterface {
     RipInterface {
         protocol: "rip".into(),

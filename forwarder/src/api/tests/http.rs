@@ -67,6 +67,8 @@ async fn every_question_is_answered_in_json() {
         "/v1/events",
         "/v1/events?after=3&limit=7",
         "/v1/fib",
+        "/v1/fib/routes",
+        "/v1/fib/routes?family=ipv6",
         "/v1/rip/interfaces",
         "/v1/rip/neighbors",
         "/v1/rip/routes",

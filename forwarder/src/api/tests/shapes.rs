@@ -202,6 +202,17 @@ fn counters_of_several_ports_add_up() {
 }
 
 #[test]
+fn fib_route() {
+    let expected = json!({
+        "destination": "198.51.100.0/24",
+        "kind": "unicast",
+        "ways": [{"via": "192.0.2.254", "dev": "eth0"}],
+        "metric": 15,
+    });
+    assert_eq!(value(&fixtures::fib_route()), expected);
+}
+
+#[test]
 fn fib() {
     let expected = json!({
         "engine": "multibit",
@@ -312,6 +323,7 @@ fn the_documentation_has_every_key() {
             ),
         ),
         ("fib", value(&fixtures::fib())),
+        ("fib/routes", value(&fixtures::fib_route())),
         ("rip/interfaces", value(&fixtures::rip_interface())),
         ("rip/neighbors", value(&fixtures::rip_neighbor())),
         ("rip/routes", value(&fixtures::rip_route())),

@@ -62,9 +62,26 @@ pub(super) fn destination(
             if let (Some(address), false) = (names.network(text), ipv6) {
                 return net(address.into(), classful(address), text);
             }
-            host(address(text, ipv6, names)?)
+            match address(text, ipv6, names)? {
+                // Without a host's part by its class it is a network, says
+                // route(8) (`inet_lnaof`).
+                IpAddr::V4(number) if inet_aton(text).is_some_and(has_no_host) => {
+                    net(number.into(), classful(number), text)
+                }
+                found => host(found),
+            }
         }
     }
+}
+
+fn has_no_host(address: Ipv4Addr) -> bool {
+    let bits = u32::from(address);
+    let host = match address.octets()[0] {
+        0..=127 => 0x00ff_ffff,
+        128..=191 => 0xffff,
+        _ => 0xff,
+    };
+    bits & host == 0
 }
 
 /// Reads the address of a host or gateway.

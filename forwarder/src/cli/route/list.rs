@@ -1,12 +1,13 @@
 //! `route -n`: what net-tools' route prints, of the fast path's own table.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::names::Names;
-use crate::api::model::Route;
+use crate::api::model::FibRoute;
 
 /// Columns of `-e` and `-ee`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +30,7 @@ pub(super) struct Listing<'a> {
 
 impl Listing<'_> {
     /// The IPv4 routes of a table.
-    pub(super) fn ipv4(&self, routes: &[Route]) -> String {
+    pub(super) fn ipv4(&self, routes: &[FibRoute]) -> String {
         let heading = match self.format {
             Format::Plain => {
                 "Destination     Gateway         Genmask         Flags Metric Ref    Use Iface"
@@ -42,14 +43,13 @@ impl Listing<'_> {
             }
         };
         let mut text = format!("Kernel IP routing table\n{heading}\n");
-        let mut rows: Vec<&Route> = routes
-            .iter()
-            .filter(|route| matches!(route.prefix, IpNet::V4(_)) && is_listed(route))
-            .collect();
+        // The router's own addresses are in another table of the kernel's.
+        let is_listed = |route: &&FibRoute| route.kind != "local";
+        let mut rows: Vec<&FibRoute> = routes.iter().filter(is_listed).collect();
         // The kernel's order: by address, the longer of equal ones first.
         rows.sort_by_key(|route| {
-            let length = route.prefix.prefix_len();
-            (route.prefix.network(), u8::MAX - length)
+            let net = route.destination;
+            (net.network(), Reverse(net.prefix_len()))
         });
         for route in rows {
             self.row4(&mut text, route);
@@ -57,15 +57,15 @@ impl Listing<'_> {
         text
     }
 
-    fn row4(&self, text: &mut String, route: &Route) {
-        let destination = cut(&self.name4(route.prefix.network(), route.prefix));
-        let genmask = route.prefix.netmask().to_string();
-        let hop = route.nexthops.first();
+    fn row4(&self, text: &mut String, route: &FibRoute) {
+        let net = route.destination;
+        let destination = cut(&self.name4(net.network(), net));
+        let genmask = net.netmask().to_string();
+        let hop = route.ways.first();
         let gateway = hop.and_then(|hop| hop.via);
-        let metric = route.kernel_metric.unwrap_or(0);
-        let is = |kind: &str| route.flags.iter().any(|flag| flag == kind);
-        let host = route.prefix.prefix_len() == 32;
-        if is("unreachable") || is("prohibit") {
+        let metric = route.metric;
+        let host = net.prefix_len() == 32;
+        if route.kind == "unreachable" {
             let flags = if host { "!H" } else { "!" };
             let _ = match self.format {
                 Format::Plain => writeln!(
@@ -94,6 +94,7 @@ impl Listing<'_> {
         }
         let via = gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let via = cut(&self.gateway(via));
+        // What is dropped in silence, or is the kernel's to route, has none.
         let dev = hop.and_then(|hop| hop.dev.as_deref()).unwrap_or("*");
         let _ = match self.format {
             Format::Plain => writeln!(
@@ -114,52 +115,59 @@ impl Listing<'_> {
         };
     }
 
-    /// The IPv6 routes of a table: a row for each way.
-    pub(super) fn ipv6(&self, routes: &[Route]) -> String {
+    /// The IPv6 routes of a table: a row for each way. It has one form only, and
+    /// the router's own addresses in it, last.
+    pub(super) fn ipv6(&self, routes: &[FibRoute]) -> String {
         let mut text = String::from(
             "Kernel IPv6 routing table\n\
              Destination                    Next Hop                   Flag Met Ref  Use If\n",
         );
-        let mut rows: Vec<&Route> = routes
-            .iter()
-            .filter(|route| matches!(route.prefix, IpNet::V6(_)) && is_listed(route))
-            .collect();
-        rows.sort_by_key(|route| (route.prefix.network(), route.prefix.prefix_len()));
+        // The kernel walks its tree from the leaves: the more specific come first.
+        let mut rows: Vec<&FibRoute> = routes.iter().collect();
+        rows.sort_by_key(|route| {
+            let net = route.destination;
+            let last = net.broadcast();
+            (route.kind == "local", last, Reverse(net.prefix_len()))
+        });
         for route in rows {
-            let destination = format!("{}/{}", route.prefix.network(), route.prefix.prefix_len());
-            // What the kernel shows of a metric of 0 in IPv6.
-            let metric = route.kernel_metric.unwrap_or(0);
-            let is = |kind: &str| route.flags.iter().any(|flag| flag == kind);
-            let host = route.prefix.prefix_len() == 128;
-            if ["unreachable", "prohibit", "blackhole"].into_iter().any(is) {
-                let flags = if host { "!Hn" } else { "!n" };
-                let _ = writeln!(
-                    text,
-                    "{destination:<30} {:<26} {flags:<4} {metric:<3} {:<1} {:>6} lo",
-                    "::", 1, 0
-                );
-                continue;
-            }
-            for hop in &route.nexthops {
-                let mut flags = String::from("U");
-                if hop.via.is_some() {
-                    flags.push('G');
-                }
-                if host {
-                    flags.push('H');
-                }
-                let via = hop
-                    .via
-                    .map_or_else(|| "::".to_owned(), |via| via.to_string());
-                let dev = hop.dev.as_deref().unwrap_or("*");
-                let _ = writeln!(
-                    text,
-                    "{destination:<30} {via:<26} {flags:<4} {metric:<3} {:<1} {:>6} {dev}",
-                    1, 0
-                );
-            }
+            self.rows6(&mut text, route);
         }
         text
+    }
+
+    fn rows6(&self, text: &mut String, route: &FibRoute) {
+        let net = route.destination;
+        let destination = format!("{}/{}", self.name6(net.addr()), net.prefix_len());
+        // It is printed as `%d`.
+        let metric = route.metric.cast_signed();
+        let mut row = |via: Option<IpAddr>, flags: &str, dev: &str| {
+            let via = self.name6(via.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+            let _ = writeln!(
+                text,
+                "{destination:<30} {via:<26} {flags:<4} {metric:<3} {:<1} {:>6} {dev}",
+                1, 0
+            );
+        };
+        let (with, without) = match route.kind.as_str() {
+            "unicast" => ("UG", "U"),
+            "local" => ("Un", "Un"),
+            // The kernel has all that drops on the loopback.
+            _ => return row(None, "!n", "lo"),
+        };
+        for way in &route.ways {
+            let flags = if way.via.is_some() { with } else { without };
+            row(way.via, flags, way.dev.as_deref().unwrap_or("*"));
+        }
+    }
+
+    fn name6(&self, address: IpAddr) -> String {
+        match self.names {
+            Some(_) if address.is_unspecified() => "[::]".to_owned(),
+            Some(names) => names
+                .of_host(address)
+                .map_or_else(|| address.to_string(), str::to_owned),
+            None => address.to_string(),
+        }
     }
 
     fn name4(&self, address: IpAddr, net: IpNet) -> String {
@@ -179,18 +187,14 @@ impl Listing<'_> {
 
     fn gateway(&self, address: IpAddr) -> String {
         match self.names {
+            // net-tools 2.10 has no `*` any more.
+            Some(_) if address.is_unspecified() => address.to_string(),
             None => address.to_string(),
-            Some(_) if address.is_unspecified() => "*".into(),
             Some(names) => names
                 .of_host(address)
                 .map_or_else(|| address.to_string(), str::to_owned),
         }
     }
-}
-
-/// What the fast path's table holds of table main, and forwards or drops by.
-fn is_listed(route: &Route) -> bool {
-    route.table == "main" && route.selected && route.installed.xdp
 }
 
 fn cut(name: &str) -> String {

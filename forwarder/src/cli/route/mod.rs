@@ -21,7 +21,7 @@ use forwarder_core::route_msg::{DumpKind, Errno, Gateway, Message, RequestKind, 
 
 use super::output;
 use crate::api::client::Client as Api;
-use crate::api::model::Route;
+use crate::api::model::FibRoute;
 use crate::paths::Paths;
 use crate::route_client::{Client, Error, Options as Connect, RouteMessage};
 use list::{Format, Listing};
@@ -33,6 +33,8 @@ use print::Namer;
 const NO_PERMISSION: u8 = 77;
 /// net-tools' `E_OPTERR`, and what its ioctl(2) failures end with.
 const NET_TOOLS_FAILED: u8 = 7;
+/// As many routes of a prefix there can be.
+const PRIORITIES: usize = 255;
 /// Not understood.
 const USAGE: u8 = 2;
 
@@ -50,7 +52,7 @@ pub(super) async fn run(
     let invocation = match parse::parse(words, &names) {
         Ok(invocation) => invocation,
         Err(error) => {
-            output::error(&anyhow::anyhow!("route: {error}"));
+            output::complain(&format!("route: {error}"));
             return Ok(ExitCode::from(USAGE));
         }
     };
@@ -71,15 +73,14 @@ pub(super) async fn run(
 }
 
 async fn list(options: Options, api: &Api, names: &Names, json: bool) -> anyhow::Result<ExitCode> {
-    let routes: Vec<Route> = api.get("/v1/routes").await?;
+    let ipv6 = options.family == Some(AF_INET6);
+    let family = if ipv6 { "ipv6" } else { "ipv4" };
+    let path = format!("/v1/fib/routes?family={family}");
     if json {
-        let listed: Vec<&Route> = routes
-            .iter()
-            .filter(|route| route.table == "main" && route.selected && route.installed.xdp)
-            .collect();
-        output::print(serde_json::to_string_pretty(&listed)?)?;
+        output::print(api.get_text(&path).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let routes: Vec<FibRoute> = api.get(&path).await?;
     let listing = Listing {
         format: match options.extended {
             0 => Format::Plain,
@@ -88,7 +89,7 @@ async fn list(options: Options, api: &Api, names: &Names, json: bool) -> anyhow:
         },
         names: (!options.numeric).then_some(names),
     };
-    let text = if options.family == Some(AF_INET6) {
+    let text = if ipv6 {
         listing.ipv6(&routes)
     } else {
         listing.ipv4(&routes)
@@ -126,6 +127,8 @@ async fn change(
         None
     } else {
         let mut client = connect(paths).await?;
+        // As route(8): the acknowledgement is all it wants to hear.
+        client.shutdown_read()?;
         match client.change_by(request.message.clone()).await {
             Ok(_) => None,
             Err(error) => Some(error.errno().ok_or(error)?),
@@ -138,9 +141,7 @@ async fn change(
             Ok(ExitCode::SUCCESS)
         }
         Some(Errno::Eperm) => {
-            output::error(&anyhow::anyhow!(
-                "route: must be root to alter routing table"
-            ));
+            output::complain("route: must be root to alter routing table");
             Ok(ExitCode::from(NO_PERMISSION))
         }
         Some(errno) if request.net_tools => {
@@ -148,7 +149,7 @@ async fn change(
                 RequestKind::Add => "SIOCADDRT",
                 _ => "SIOCDELRT",
             };
-            output::error(&anyhow::anyhow!("{call}: {}", strerror(errno)));
+            output::complain(&format!("{call}: {}", strerror(errno)));
             Ok(ExitCode::from(NET_TOOLS_FAILED))
         }
         Some(errno) => {
@@ -188,7 +189,7 @@ async fn get(
             errno: Errno::Esrch,
             ..
         }) => {
-            output::error(&anyhow::anyhow!("route: route has not been found"));
+            output::complain("route: route has not been found");
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error.into()),
@@ -206,54 +207,76 @@ async fn table(client: &mut Client, options: Options) -> anyhow::Result<Vec<Rout
     Ok(routes.collect())
 }
 
-/// Deletes what leads through a gateway and is a client's: what other sources
-/// have put there is theirs to take back.
+/// Deletes what clients have added: what other sources have put there is theirs
+/// to take back. Of several routes of a prefix only the best is in the table, so
+/// that it is looked at again until nothing goes any more.
 async fn flush(options: Options, paths: &Paths, namer: &Namer<'_>) -> anyhow::Result<ExitCode> {
     let mut client = connect(paths).await?;
     let mut status = ExitCode::SUCCESS;
-    for route in table(&mut client, options).await? {
-        let Some(destination) = route.destination.filter(|_| route.flags & RTF_GATEWAY != 0) else {
-            continue;
-        };
-        let is_net = destination.prefix_len() < destination.max_prefix_len();
-        let shown = namer.destination(destination, is_net);
-        let gateway = match &route.gateway {
-            Some(Gateway::Ip(gateway)) => namer.host(*gateway),
-            _ => String::new(),
-        };
-        if options.dry {
-            output::print(print::flushed(&shown, &gateway))?;
-            continue;
+    for _ in 0..=PRIORITIES {
+        let mut deleted = false;
+        for route in table(&mut client, options).await? {
+            let Some(request) = deletion(&route) else {
+                continue;
+            };
+            let line = flushed(&request, &route, namer);
+            if options.dry {
+                output::print(&line)?;
+                continue;
+            }
+            match client.change_by(request).await {
+                Ok(_) => {
+                    deleted = true;
+                    if !options.quiet {
+                        output::print(&line)?;
+                    }
+                }
+                Err(Error::Refused {
+                    // Of RIP, the kernel, the configuration; or gone meanwhile, as
+                    // the second way of a route is with the first.
+                    errno: Errno::Ebusy | Errno::Esrch,
+                    ..
+                }) => {}
+                Err(Error::Refused {
+                    errno: Errno::Eperm,
+                    ..
+                }) => {
+                    output::complain("route: must be root to alter routing table");
+                    return Ok(ExitCode::from(NO_PERMISSION));
+                }
+                Err(error @ Error::Refused { .. }) => {
+                    output::complain(&format!("route: {line}: {error}"));
+                    status = ExitCode::FAILURE;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        let mut request = RouteRequest::new(RequestKind::Delete, destination);
-        request.inits = RTV_METRIC;
-        request.metrics.metric = route.metrics.metric;
-        match client.change_by(request).await {
-            Ok(_) if options.quiet => {}
-            Ok(_) => output::print(print::flushed(&shown, &gateway))?,
-            Err(Error::Refused {
-                // Of RIP, the kernel, the configuration; or gone meanwhile, as the
-                // second way of a route is with the first.
-                errno: Errno::Ebusy | Errno::Esrch,
-                ..
-            }) => {}
-            Err(Error::Refused {
-                errno: Errno::Eperm,
-                ..
-            }) => {
-                output::error(&anyhow::anyhow!(
-                    "route: must be root to alter routing table"
-                ));
-                return Ok(ExitCode::from(NO_PERMISSION));
-            }
-            Err(error @ Error::Refused { .. }) => {
-                output::error(&anyhow::anyhow!("route: {shown}: {error}"));
-                status = ExitCode::FAILURE;
-            }
-            Err(error) => return Err(error.into()),
+        if !deleted {
+            break;
         }
     }
     Ok(status)
+}
+
+/// What deletes a row of the table; a connected network is nobody's to delete.
+fn deletion(route: &RouteMessage) -> Option<RouteRequest> {
+    if route.flags & RTF_PINNED != 0 {
+        return None;
+    }
+    let mut request = RouteRequest::new(RequestKind::Delete, route.destination?);
+    request.inits = route.inits & RTV_METRIC;
+    request.metrics.metric = route.metrics.metric;
+    Some(request)
+}
+
+fn flushed(request: &RouteRequest, route: &RouteMessage, namer: &Namer<'_>) -> String {
+    let net = request.destination;
+    let shown = namer.destination(net, net.prefix_len() < net.max_prefix_len());
+    let gateway = match &route.gateway {
+        Some(Gateway::Ip(gateway)) => namer.host(*gateway),
+        _ => String::new(),
+    };
+    print::flushed(&shown, &gateway)
 }
 
 async fn monitor(options: Options, paths: &Paths, namer: &Namer<'_>) -> anyhow::Result<ExitCode> {

@@ -69,6 +69,24 @@ pub(super) fn parse(words: &[String], names: &Names) -> Result<Invocation, Strin
         let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
             break;
         };
+        // net-tools' ways to name the family.
+        let (family, after) = match (word.as_str(), after) {
+            ("-A", [family, after @ ..]) => (Some(family.as_str()), after),
+            _ => (
+                word.strip_prefix("--")
+                    .or(letters.strip_prefix("inet").map(|_| letters)),
+                after,
+            ),
+        };
+        if let Some(family) = family {
+            options.family = match family {
+                "inet" => Some(AF_INET),
+                "inet6" => Some(AF_INET6),
+                _ => return Err(format!("unknown option: {word} {family}")),
+            };
+            rest = after;
+            continue;
+        }
         for letter in letters.chars() {
             match letter {
                 'n' => options.numeric = true,
@@ -315,7 +333,11 @@ impl<'a> Words<'a> {
 
     fn finish(mut self) -> Result<Request, String> {
         let text = self.destination.ok_or("destination parameter required")?;
-        let kind = self.destination_kind;
+        let kind = match self.destination_kind {
+            // net-tools takes for a host what nothing says to be a network.
+            Kind::Any if self.net_tools && self.length.is_none() => Kind::Host,
+            kind => kind,
+        };
         let destination = address::destination(text, kind, self.ipv6, self.length, self.names)?;
         let exact = self.kind != RequestKind::Get || destination.is_net;
         self.message.destination = destination.net;

@@ -63,13 +63,21 @@ const ADDRESSES: [(u32, &str); 8] = [
 pub(super) fn flags(flags: u32) -> String {
     let set = FLAGS.iter().filter(|(bit, _)| flags & bit != 0);
     let names: Vec<&str> = set.map(|(_, name)| *name).collect();
+    bits(&names)
+}
+
+/// `bprintf`: nothing at all where no bit is set.
+fn bits(names: &[&str]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
     format!("<{}>", names.join(","))
 }
 
-fn metrics(bits: u64) -> String {
-    let set = METRICS.iter().filter(|(bit, _)| bits & bit != 0);
+fn metrics(bits_set: u64) -> String {
+    let set = METRICS.iter().filter(|(bit, _)| bits_set & bit != 0);
     let names: Vec<&str> = set.map(|(_, name)| *name).collect();
-    names.join(",")
+    bits(&names)
 }
 
 /// Addresses as numbers, or by name where there are names.
@@ -162,7 +170,7 @@ pub(super) fn answer(asked: &str, route: &RouteMessage, namer: &Namer<'_>, now: 
     let _ = writeln!(text, "      flags: {}", flags(route.flags));
     let _ = writeln!(
         text,
-        " {:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9}",
+        "{:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9}",
         "recvpipe", "sendpipe", "ssthresh", "rtt,msec", "mtu   ", "weight", "expire"
     );
     let metrics = &route.metrics;

@@ -4,9 +4,11 @@ use forwarder_core::route_msg::number::*;
 use forwarder_core::route_msg::{Errno, Gateway, LinkAddr, Message, RequestKind, RouteMessage};
 
 use super::address::{self, Kind};
+use super::list::{Format, Listing};
 use super::names::Names;
 use super::parse::{Request, Verb, parse};
 use super::print::{self, Namer};
+use crate::api::model::{FibRoute, FibWay};
 
 const NUMERIC: Namer<'static> = Namer { names: None };
 
@@ -58,6 +60,9 @@ fn destinations_are_read_as_bsd_reads_them() {
         ("add -host 203.0.113.7 gate", "203.0.113.7/32", false),
         ("add lab gate", "198.51.100.0/24", true),
         ("delete 10.0.0.0 -prefixlen 8", "10.0.0.0/8", true),
+        ("add 10.0.0.0 192.0.2.254", "10.0.0.0/8", true),
+        ("add -host 10.0.0.0 192.0.2.254", "10.0.0.0/32", false),
+        ("add 10.5.0.0 gw 192.0.2.254", "10.5.0.0/32", false),
     ] {
         assert_eq!(destination(line), (net.to_owned(), is_net), "{line}");
     }
@@ -191,7 +196,7 @@ fn what_get_prints() {
         "        fib: 0\n",
         "  interface: em0\n",
         "      flags: <UP,GATEWAY,DONE,STATIC>\n",
-        "  recvpipe  sendpipe  ssthresh  rtt,msec    mtu        weight    expire\n",
+        " recvpipe  sendpipe  ssthresh  rtt,msec    mtu        weight    expire\n",
         "       0         0         0         0      1500L        1         0 \n",
     );
     assert_eq!(shown, expected);
@@ -214,4 +219,138 @@ fn names_are_used_unless_they_are_not_wanted() {
         found.map(|found| found.net.to_string()),
         Ok("192.0.2.254/32".into())
     );
+}
+
+fn listing(format: Format, names: Option<&Names>) -> Listing<'_> {
+    Listing { format, names }
+}
+
+fn listed_names() -> Names {
+    Names::parse("192.0.2.254 border\n", "link-local 169.254.0.0\n")
+}
+
+fn row(destination: &str, kind: &str, via: &[&str], dev: &str, metric: u32) -> FibRoute {
+    let way = |via: &&str| FibWay {
+        via: via.parse().ok(),
+        dev: Some(dev.to_owned()),
+    };
+    FibRoute {
+        destination: destination.parse().expect("a prefix"),
+        kind: kind.to_owned(),
+        ways: via.iter().map(way).collect(),
+        metric,
+    }
+}
+
+fn ipv4_rows() -> Vec<FibRoute> {
+    vec![
+        row("0.0.0.0/0", "unicast", &["192.0.2.254"], "d0", 0),
+        row("10.0.0.0/8", "unicast", &["192.0.2.2"], "d0", 15),
+        row("10.0.0.0/16", "unreachable", &[], "", 0),
+        row("10.3.0.0/16", "blackhole", &[], "", 0),
+        row(
+            "10.4.0.0/16",
+            "unicast",
+            &["192.0.2.5", "192.0.2.6"],
+            "d0",
+            0,
+        ),
+        row("169.254.0.0/16", "unicast", &[""], "longinterface", 70_000),
+        row("172.19.0.1/32", "unreachable", &[], "", 20),
+        row("192.0.2.0/24", "unicast", &[""], "d0", 0),
+        row("192.0.2.1/32", "local", &[""], "d0", 0),
+        row("203.0.113.7/32", "unicast", &["192.0.2.3"], "d0", 0),
+    ]
+}
+
+#[test]
+fn the_listing_is_net_tools() {
+    let expected = "\
+Kernel IP routing table
+Destination     Gateway         Genmask         Flags Metric Ref    Use Iface
+0.0.0.0         192.0.2.254     0.0.0.0         UG    0      0        0 d0
+10.0.0.0        -               255.255.0.0     !     0      -        0 -
+10.0.0.0        192.0.2.2       255.0.0.0       UG    15     0        0 d0
+10.3.0.0        0.0.0.0         255.255.0.0     U     0      0        0 *
+10.4.0.0        192.0.2.5       255.255.0.0     UG    0      0        0 d0
+169.254.0.0     0.0.0.0         255.255.0.0     U     70000  0        0 longinterface
+172.19.0.1      -               255.255.255.255 !H    20     -        0 -
+192.0.2.0       0.0.0.0         255.255.255.0   U     0      0        0 d0
+203.0.113.7     192.0.2.3       255.255.255.255 UGH   0      0        0 d0
+";
+    assert_eq!(listing(Format::Plain, None).ipv4(&ipv4_rows()), expected);
+}
+
+#[test]
+fn the_listing_has_other_columns() {
+    let rows = [
+        ipv4_rows()[0].clone(),
+        ipv4_rows()[2].clone(),
+        ipv4_rows()[5].clone(),
+    ];
+    let expected = "\
+Kernel IP routing table
+Destination     Gateway         Genmask         Flags   MSS Window  irtt Iface
+0.0.0.0         192.0.2.254     0.0.0.0         UG        0 0          0 d0
+10.0.0.0        -               255.255.0.0     !         - -          - -
+169.254.0.0     0.0.0.0         255.255.0.0     U         0 0          0 longinterface
+";
+    assert_eq!(listing(Format::Extended, None).ipv4(&rows), expected);
+    let expected = "\
+Kernel IP routing table
+Destination     Gateway         Genmask         Flags Metric Ref    Use Iface    MSS   Window irtt
+0.0.0.0         192.0.2.254     0.0.0.0         UG    0      0        0 d0       0     0      0
+10.0.0.0        -               255.255.0.0     !     0      -        0 -        -     -      -
+169.254.0.0     0.0.0.0         255.255.0.0     U     70000  0        0 longin   0     0      0
+";
+    assert_eq!(listing(Format::Both, None).ipv4(&rows), expected);
+}
+
+#[test]
+fn the_listing_has_names() {
+    let rows = [ipv4_rows()[0].clone(), ipv4_rows()[5].clone()];
+    let expected = "\
+Kernel IP routing table
+Destination     Gateway         Genmask         Flags Metric Ref    Use Iface
+default         border          0.0.0.0         UG    0      0        0 d0
+link-local      0.0.0.0         255.255.0.0     U     70000  0        0 longinterface
+";
+    assert_eq!(
+        listing(Format::Plain, Some(&listed_names())).ipv4(&rows),
+        expected
+    );
+}
+
+#[test]
+fn the_listing_of_ipv6_goes_from_the_leaves() {
+    let rows = [
+        row("::/0", "unicast", &["2001:db8::ff"], "d0", 1024),
+        row("2001:db8::/32", "unicast", &["2001:db8::2"], "d0", 15),
+        row("2001:db8::/64", "unicast", &[""], "d0", 256),
+        row("2001:db8::1/128", "local", &[""], "d0", 0),
+        row(
+            "2001:db8:5::/48",
+            "unicast",
+            &["2001:db8::7", "2001:db8::6"],
+            "d0",
+            1024,
+        ),
+        row("2001:db8:7::/48", "blackhole", &[], "", u32::MAX),
+    ];
+    let expected = "\
+Kernel IPv6 routing table
+Destination                    Next Hop                   Flag Met Ref  Use If
+2001:db8::/64                  ::                         U    256 1      0 d0
+2001:db8:5::/48                2001:db8::7                UG   1024 1      0 d0
+2001:db8:5::/48                2001:db8::6                UG   1024 1      0 d0
+2001:db8:7::/48                ::                         !n   -1  1      0 lo
+2001:db8::/32                  2001:db8::2                UG   15  1      0 d0
+::/0                           2001:db8::ff               UG   1024 1      0 d0
+2001:db8::1/128                ::                         Un   0   1      0 d0
+";
+    assert_eq!(listing(Format::Plain, None).ipv6(&rows), expected);
+    let named = listing(Format::Plain, Some(&names())).ipv6(&rows[..1]);
+    assert!(named.ends_with(
+        "[::]/0                         2001:db8::ff               UG   1024 1      0 d0\n"
+    ));
 }
