@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::counters::PortCounters;
 use super::model::{
-    Done, Events, Fib, FibRoute, Interface, Lookup, Neighbor, Nexthop, RipClear, RipError,
+    Clients, Done, Events, Fib, FibRoute, Interface, Lookup, Neighbor, Nexthop, RipClear, RipError,
     RipInterface, RipNeighbor, RipRoute, Route, RouteCounter, Status,
 };
 
@@ -115,6 +115,8 @@ pub trait Backend: Send + Sync + 'static {
     fn interfaces(&self) -> impl Future<Output = Reply<Vec<Interface>>> + Send;
     /// Neighbours on our ports.
     fn neighbors(&self) -> impl Future<Output = Reply<Vec<Neighbor>>> + Send;
+    /// Who is connected to the routing socket.
+    fn clients(&self) -> impl Future<Output = Reply<Clients>> + Send;
     /// The fast path's next hops.
     fn nexthops(&self) -> impl Future<Output = Reply<Vec<Nexthop>>> + Send;
     /// The fast path's counters, all CPUs together.

@@ -458,6 +458,56 @@ shapes! {
         pub rows: u64,
     }
 
+    /// `GET /v1/clients`: who is connected to the routing socket, and what clients
+    /// have put into the database.
+    pub struct Clients {
+        /// The connections.
+        pub clients: Vec<RouteClient>,
+        /// IPv4 routes.
+        pub ipv4: ClientRoutes,
+        /// IPv6 routes.
+        pub ipv6: ClientRoutes,
+    }
+
+    /// A connection of the routing socket.
+    pub struct RouteClient {
+        /// Its number in this life of the daemon.
+        pub id: u64,
+        /// The user who has connected.
+        pub uid: u32,
+        /// The name that it has registered.
+        pub name: Option<String>,
+        /// "all", "ipv4", "ipv6": what it is told of; "none" where it does not
+        /// listen.
+        pub family: String,
+        /// "classic", "error", "reliable"; "no-greeting".
+        pub mode: String,
+        /// Seconds since it has connected.
+        pub seconds: u64,
+        /// Messages that it has sent.
+        pub requests: u64,
+        /// Of these, refused.
+        pub refused: u64,
+        /// How often it was told that it had missed something.
+        pub lost: u64,
+        /// Bytes that wait for it to read.
+        pub waiting: u64,
+    }
+
+    /// What clients have put into the database of a family.
+    pub struct ClientRoutes {
+        /// Their routes.
+        pub routes: u64,
+        /// `[route-socket] max-routes`.
+        pub max_routes: u64,
+        /// References to routes.
+        pub holds: u64,
+        /// Of these, to routes that have left the table.
+        pub trash: u64,
+        /// Routes by the names of registered clients.
+        pub owners: BTreeMap<String, u64>,
+    }
+
     /// An element of `GET /v1/rip/interfaces`.
     pub struct RipInterface {
         /// "rip" or "ripng".

@@ -74,6 +74,10 @@ fn questions<B: Backend>() -> Router<Arc<B>> {
             "/v1/nexthops",
             get(async |State(b): Daemon<B>| answer(b.nexthops().await).await),
         )
+        .route(
+            "/v1/clients",
+            get(async |State(b): Daemon<B>| answer(b.clients().await).await),
+        )
         .route("/v1/counters", get(counters::<B>))
         .route("/v1/events", get(events::<B>))
         .route(

@@ -296,6 +296,8 @@ pub enum ShowCommand {
     Interfaces,
     /// Neighbours of our ports.
     Neighbors,
+    /// Who is connected to the routing socket, and how many routes are clients'.
+    Clients,
     /// The fast path's next hops.
     Nexthops,
     /// What became of the packets.

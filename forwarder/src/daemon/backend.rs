@@ -13,6 +13,7 @@ use forwarder_core::rip::Clear;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::clients;
 use super::rip::RipCommands;
 use super::rip_rows;
 use super::{Control, RunOptions, routes};
@@ -22,9 +23,9 @@ use crate::api::backend::{
 use crate::api::counters::PortCounters;
 use crate::api::lookup::compare;
 use crate::api::model::{
-    Done, Events, FamilyGeneration, Fib, FibRoute, Generation, Interface, KernelAnswer, Lookup,
-    Neighbor, NetlinkSummary, Nexthop, RipClear, RipError, RipInterface, RipNeighbor, RipRoute,
-    RipSummary, Route, RouteCounter, RouteSummary, Status,
+    Clients, Done, Events, FamilyGeneration, Fib, FibRoute, Generation, Interface, KernelAnswer,
+    Lookup, Neighbor, NetlinkSummary, Nexthop, RipClear, RipError, RipInterface, RipNeighbor,
+    RipRoute, RipSummary, Route, RouteCounter, RouteSummary, Status,
 };
 use crate::dataplane::events::Question;
 use crate::dataplane::listing::Page;
@@ -33,6 +34,7 @@ use crate::dataplane::query::Query;
 use crate::kernel::{self, MonitorCounters};
 use crate::rib_task::{Filter, RibHandle};
 use crate::rip_io::Command;
+use crate::route_socket::roster::Roster;
 
 /// Asks RIP and RIPng the same; an error where both are off.
 macro_rules! both {
@@ -49,6 +51,8 @@ macro_rules! both {
 /// What the backend asks.
 pub(super) struct Parts {
     pub(super) options: RunOptions,
+    /// Who is connected to the routing socket.
+    pub(super) roster: Roster,
     /// The metric of our routes in the kernel, if they go there.
     pub(super) export_metric: Option<u32>,
     pub(super) rib4: RibHandle<Ipv4>,
@@ -253,6 +257,27 @@ impl Backend for DaemonBackend {
 
     async fn neighbors(&self) -> Reply<Vec<Neighbor>> {
         self.dataplane(Query::Neighbors).await
+    }
+
+    async fn clients(&self) -> Reply<Clients> {
+        let ipv4 = self
+            .parts
+            .rib4
+            .client_routes()
+            .await
+            .map_err(|_| ApiError::stopping())?;
+        let ipv6 = self
+            .parts
+            .rib6
+            .client_routes()
+            .await
+            .map_err(|_| ApiError::stopping())?;
+        let entries = self.parts.roster.ask().await;
+        Ok(Clients {
+            clients: entries.iter().map(|entry| clients::row(entry)).collect(),
+            ipv4: clients::routes(ipv4),
+            ipv6: clients::routes(ipv6),
+        })
     }
 
     async fn nexthops(&self) -> Reply<Vec<Nexthop>> {

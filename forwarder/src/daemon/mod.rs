@@ -6,6 +6,7 @@
 
 mod backend;
 mod cleanup;
+mod clients;
 mod plane_thread;
 mod reload;
 mod rip;
@@ -46,7 +47,7 @@ use crate::kernel::{
 use crate::paths::Paths;
 use crate::rib_task::{self, OursEvent, RibHandle, RibTask};
 use crate::route_events::{self, Events, Packets};
-use crate::route_socket;
+use crate::route_socket::{self, roster};
 use crate::run_dir::RunDir;
 use backend::DaemonBackend;
 pub use cleanup::cleanup;
@@ -271,9 +272,11 @@ impl Daemon {
             state_dir(),
         )?;
         let (control_sender, control) = mpsc::channel(4);
+        let (roster, questions) = roster::roster();
         let backend = DaemonBackend::new(backend::Parts {
             options: options.clone(),
             export_metric: config.kernel.export.then_some(config.kernel.metric),
+            roster,
             rib4: ribs4.handle.clone(),
             rib6: ribs6.handle.clone(),
             dataplane: queries.clone(),
@@ -311,7 +314,12 @@ impl Daemon {
                 events: route_events,
                 interfaces: interfaces.clone(),
             };
-            tokio::spawn(route_socket::serve(listener, parts, cancel.clone()));
+            tokio::spawn(route_socket::serve(
+                listener,
+                parts,
+                questions,
+                cancel.clone(),
+            ));
         }
         guard.disarm();
         Ok(Daemon {

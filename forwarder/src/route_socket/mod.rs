@@ -15,6 +15,7 @@ mod dump;
 mod lldata;
 mod outbox;
 mod peer_groups;
+pub mod roster;
 mod side;
 mod socket;
 mod translate;
@@ -35,6 +36,7 @@ pub use socket::Listener;
 use crate::dataplane::programmer::Reached;
 use crate::rib_task::RibHandle;
 use crate::route_events::Events;
+use roster::{Entry, Questions};
 use users::Users;
 
 /// What the tasks work with.
@@ -55,12 +57,18 @@ pub struct Parts {
 }
 
 /// Accepts clients until cancelled.
-pub async fn serve(listener: Listener, parts: Parts, cancel: CancellationToken) {
+pub async fn serve(
+    listener: Listener,
+    parts: Parts,
+    mut questions: Questions,
+    cancel: CancellationToken,
+) {
     let mut users = Users::new(&parts.config);
     let mut last = ClientId::default();
     loop {
         let connection = tokio::select! {
             () = cancel.cancelled() => return,
+            () = questions.answer() => continue,
             connection = listener.accept() => connection,
         };
         let connection = match connection {
@@ -77,7 +85,9 @@ pub async fn serve(listener: Listener, parts: Parts, cancel: CancellationToken) 
             continue;
         };
         last.0 += 1;
-        let client = client::Client::new(last, connection, user, &parts);
+        let entry = Arc::new(Entry::new(last, connection.peer().uid));
+        questions.add(&entry);
+        let client = client::Client::new(entry, connection, user, &parts);
         let cancel = cancel.clone();
         tokio::spawn(async move {
             tokio::select! {

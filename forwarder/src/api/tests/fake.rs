@@ -64,6 +64,9 @@ impl Backend for Fake {
     async fn neighbors(&self) -> Reply<Vec<Neighbor>> {
         Ok(vec![fixtures::neighbor()])
     }
+    async fn clients(&self) -> Reply<Clients> {
+        Ok(fixtures::clients())
+    }
     async fn nexthops(&self) -> Reply<Vec<Nexthop>> {
         Ok(vec![fixtures::nexthop()])
     }

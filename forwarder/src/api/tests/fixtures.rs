@@ -142,6 +142,32 @@ pub(crate) fn neighbor() -> Neighbor {
     }
 }
 
+pub(crate) fn clients() -> Clients {
+    let routes = || ClientRoutes {
+        routes: 12,
+        max_routes: 4_000_000,
+        holds: 2,
+        trash: 1,
+        owners: [("bgp".to_owned(), 7)].into(),
+    };
+    Clients {
+        clients: vec![RouteClient {
+            id: 3,
+            uid: 0,
+            name: Some("bgp".into()),
+            family: "ipv4".into(),
+            mode: "reliable".into(),
+            seconds: 62,
+            requests: 1234,
+            refused: 5,
+            lost: 1,
+            waiting: 2048,
+        }],
+        ipv4: routes(),
+        ipv6: routes(),
+    }
+}
+
 pub(crate) fn nexthop() -> Nexthop {
     Nexthop {
         id: 12,

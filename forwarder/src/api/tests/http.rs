@@ -63,6 +63,7 @@ async fn every_question_is_answered_in_json() {
         "/v1/interfaces",
         "/v1/neighbors",
         "/v1/nexthops",
+        "/v1/clients",
         "/v1/counters",
         "/v1/events",
         "/v1/events?after=3&limit=7",

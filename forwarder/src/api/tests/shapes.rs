@@ -303,6 +303,34 @@ fn keys(value: &Value, into: &mut Vec<String>) {
 }
 
 #[test]
+fn clients() {
+    let routes = json!({
+        "routes": 12,
+        "max_routes": 4_000_000,
+        "holds": 2,
+        "trash": 1,
+        "owners": { "bgp": 7 },
+    });
+    let expected = json!({
+        "clients": [{
+            "id": 3,
+            "uid": 0,
+            "name": "bgp",
+            "family": "ipv4",
+            "mode": "reliable",
+            "seconds": 62,
+            "requests": 1234,
+            "refused": 5,
+            "lost": 1,
+            "waiting": 2048,
+        }],
+        "ipv4": routes,
+        "ipv6": routes,
+    });
+    assert_eq!(value(&fixtures::clients()), expected);
+}
+
+#[test]
 fn the_documentation_has_every_key() {
     let text = include_str!("../../../../docs/api.md");
     let (_, shapes) = text.split_once("## Shapes").unwrap();
@@ -311,6 +339,7 @@ fn the_documentation_has_every_key() {
         ("routes", value(&fixtures::route())),
         ("interfaces", value(&fixtures::interface())),
         ("neighbors", value(&fixtures::neighbor())),
+        ("clients", value(&fixtures::clients())),
         ("nexthops", value(&fixtures::nexthop())),
         (
             "counters",

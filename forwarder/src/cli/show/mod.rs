@@ -1,6 +1,7 @@
 //! `forwarder show`: asks, and renders the answer as a table; with `--json` the
 //! daemon's own words are passed on untouched.
 
+mod clients;
 mod counters;
 pub(super) mod events;
 mod fib;
@@ -33,6 +34,10 @@ pub(super) async fn run(command: ShowCommand, client: &Client, json: bool) -> an
         }
         ShowCommand::Neighbors => {
             ask.show("/v1/neighbors", |answer: Vec<_>| neighbors::render(&answer))
+                .await
+        }
+        ShowCommand::Clients => {
+            ask.show("/v1/clients", |answer| clients::render(&answer))
                 .await
         }
         ShowCommand::Nexthops => {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::table::{age, bytes, grouped};
-use super::{counters, events, fib, interfaces, neighbors, nexthops, rip, routes, status};
+use super::{clients, counters, events, fib, interfaces, neighbors, nexthops, rip, routes, status};
 use crate::api::counters::summarize;
 use crate::api::model::{Installed, Mode, RouteNexthop};
 use crate::api::tests::fixtures;
@@ -144,6 +144,18 @@ NAME   IFINDEX  MODE           STATE        MTU  MAC                ADDRESSES   
 eth1         3  native frags   up          1500  02:00:00:00:00:01  192.0.2.2/24              yes
 veth0        3  generic plain  no carrier  1500  02:00:00:00:00:01  192.0.2.2/24              yes       everything goes up: netfilter; veth leaves checksums unfinished
 lo           3  -              up          1500  -                  127.0.0.1/8 192.0.2.9/32  no",
+    );
+}
+
+#[test]
+fn clients_of_the_routing_socket() {
+    check(
+        &clients::render(&fixtures::clients()),
+        "
+ID  UID  NAME  FAMILY  MODE            UP  REQUESTS  REFUSED  LOST  WAITING
+ 3    0  bgp   ipv4    reliable  00:01:02     1,234        5     1  2.0 KiB
+IPv4: 12 of at most 4,000,000 routes, 7 of bgp; 2 holds, 1 of routes that are gone
+IPv6: 12 of at most 4,000,000 routes, 7 of bgp; 2 holds, 1 of routes that are gone",
     );
 }
 

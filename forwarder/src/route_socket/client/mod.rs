@@ -31,6 +31,7 @@ use tokio::sync::{broadcast, watch};
 use super::batch::Pending;
 use super::dump::Dumping;
 use super::outbox::Outbox;
+use super::roster::Entry;
 use super::side::Side;
 use super::socket::{self, Connection, Received};
 use super::users::{Place, Sender};
@@ -49,6 +50,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The task's state.
 pub(super) struct Client {
     id: ClientId,
+    /// What others see of it.
+    entry: Arc<Entry>,
     connection: Connection,
     place: Place,
     config: Arc<RouteSocket>,
@@ -105,9 +108,15 @@ struct Packet {
 type Asked = (RouteRequest, Range<usize>);
 
 impl Client {
-    pub(super) fn new(id: ClientId, connection: Connection, place: Place, parts: &Parts) -> Client {
+    pub(super) fn new(
+        entry: Arc<Entry>,
+        connection: Connection,
+        place: Place,
+        parts: &Parts,
+    ) -> Client {
         Client {
-            id,
+            id: entry.id,
+            entry,
             connection,
             place,
             config: Arc::clone(&parts.config),
@@ -159,6 +168,7 @@ impl Client {
                     }
                 }
             }
+            self.entry.set_waiting(self.out.bytes());
             self.flush_acks()?;
         }
     }
@@ -319,6 +329,7 @@ impl Client {
     }
 
     fn ack(&self, packet: &mut Packet, seq: i32, result: Result<Generation, Errno>) {
+        self.entry.count(result.is_err());
         if self.acks.is_none() {
             return;
         }

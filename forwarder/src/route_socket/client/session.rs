@@ -72,6 +72,7 @@ impl Client {
         }
         self.out.packed = greeting.flags & PACKED != 0;
         self.greeted = true;
+        self.entry.greeted(&greeting);
         self.greeting = greeting;
     }
 

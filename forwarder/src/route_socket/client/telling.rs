@@ -100,6 +100,7 @@ impl Client {
             },
             from: self.generations(),
         };
+        self.entry.count_marker();
         self.out.push(|out| marker.encode(out));
     }
 

@@ -1,0 +1,145 @@
+//! Who is connected, for `show clients`. Each client counts for itself; the task
+//! that accepts them knows them all.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use forwarder_core::rib::socket::ClientId;
+use forwarder_core::route_msg::Greeting;
+use forwarder_core::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+
+/// Questions that wait for the task.
+const QUESTIONS: usize = 8;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its number in this life of the daemon.
+    pub id: ClientId,
+    /// The user who has connected.
+    pub uid: u32,
+    /// When.
+    pub since: Instant,
+    greeting: OnceLock<Greeting>,
+    requests: AtomicU64,
+    refused: AtomicU64,
+    lost: AtomicU64,
+    waiting: AtomicU64,
+}
+
+impl Entry {
+    pub(super) fn new(id: ClientId, uid: u32) -> Entry {
+        Entry {
+            id,
+            uid,
+            since: clock::now(),
+            greeting: OnceLock::new(),
+            requests: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn greeted(&self, greeting: &Greeting) {
+        // Once: a second greeting is refused.
+        let _ = self.greeting.set(greeting.clone());
+    }
+
+    /// Counts a message that was answered.
+    pub(super) fn count(&self, refused: bool) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if refused {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn count_marker(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_waiting(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.waiting.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What it has said of itself; `None` = a client that greets nobody.
+    pub fn greeting(&self) -> Option<&Greeting> {
+        self.greeting.get()
+    }
+
+    /// Messages that it has sent.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Of these, refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How often it was told that it had missed something.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that wait for it to read.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+type Answer = oneshot::Sender<Vec<Arc<Entry>>>;
+
+/// Asks who is connected.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    questions: mpsc::Sender<Answer>,
+}
+
+/// The task's side of it.
+#[derive(Debug)]
+pub struct Questions {
+    receiver: mpsc::Receiver<Answer>,
+    /// Connections go without a word: a place that nobody holds is free.
+    known: BTreeMap<ClientId, Weak<Entry>>,
+}
+
+/// The way to ask, and where the questions come out.
+pub fn roster() -> (Roster, Questions) {
+    let (questions, receiver) = mpsc::channel(QUESTIONS);
+    let known = BTreeMap::new();
+    (Roster { questions }, Questions { receiver, known })
+}
+
+impl Roster {
+    /// All connections; none where there is no routing socket.
+    pub async fn ask(&self) -> Vec<Arc<Entry>> {
+        let (reply, answer) = oneshot::channel();
+        if self.questions.send(reply).await.is_err() {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+}
+
+impl Questions {
+    pub(super) fn add(&mut self, entry: &Arc<Entry>) {
+        self.known.retain(|_, entry| entry.strong_count() > 0);
+        self.known.insert(entry.id, Arc::downgrade(entry));
+    }
+
+    /// Answers the next question.
+    pub(super) async fn answer(&mut self) {
+        let Some(reply) = self.receiver.recv().await else {
+            return std::future::pending().await;
+        };
+        let entries = self.known.values().filter_map(Weak::upgrade);
+        // Whoever has gone away is not told.
+        let _ = reply.send(entries.collect());
+    }
+}
