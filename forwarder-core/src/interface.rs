@@ -19,6 +19,9 @@ pub struct InterfaceAddress {
     pub broadcast: Option<IpAddr>,
     /// `IFA_F_SECONDARY`.
     pub secondary: bool,
+    /// Nothing can be sent from it: another host may have it (RFC 4862 §5.4),
+    /// which is being asked or has been found.
+    pub tentative: bool,
 }
 
 /// The check of a packet's source by the way back to it (RFC 3704).

@@ -16,6 +16,7 @@
 
 mod entry;
 mod journal;
+mod redirect;
 mod resolve;
 mod selection;
 pub mod socket;
@@ -33,6 +34,7 @@ use self::entry::{Entry, Offer};
 pub use self::journal::{
     Batch, Change, Generation, JOURNAL_BATCHES, JOURNAL_CHANGES, Journal, Origin, Since,
 };
+pub use self::redirect::Redirect;
 pub use self::resolve::Unusable;
 use self::resolve::{Dirty, Place, Resolver};
 pub use self::selection::Reason;

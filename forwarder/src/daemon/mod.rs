@@ -6,6 +6,7 @@
 
 mod backend;
 mod cleanup;
+mod plane_thread;
 mod reload;
 mod rip;
 mod rip_rows;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use forwarder_core::config::{Attach, Config};
+use forwarder_core::config::{Attach, Config, Redirects};
 use forwarder_core::interface::Interfaces;
 use forwarder_core::kernel::event::RouteEvent;
 use forwarder_core::net::{Family, Ipv4, Ipv6};
@@ -49,6 +50,7 @@ use crate::route_socket;
 use crate::run_dir::RunDir;
 use backend::DaemonBackend;
 pub use cleanup::cleanup;
+use plane_thread::PlaneThread;
 use rip::RipControl;
 
 /// Time the kernel may take to tell its interfaces at the start.
@@ -165,15 +167,10 @@ impl Daemon {
             let wanted = config.kernel.export;
             wanted.then(|| KernelWriter::open(identity)).transpose()
         };
-        // The fast path has a thread of its own: a table that is filled holds up
-        // neither the route database nor its clients.
-        let plane_runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("starting the runtime of the dataplane")?;
+        let plane_thread = PlaneThread::new()?;
         // Its sockets and its timer are watched by its own runtime.
         let (writer4, writer6) = {
-            let _entered = plane_runtime.enter();
+            let _entered = plane_thread.enter();
             (open_writer()?, open_writer()?)
         };
         rip::check(&config, (false, false))?;
@@ -253,14 +250,13 @@ impl Daemon {
         let grace = Grace::start().context("starting the thread for grace periods")?;
         let programmers = (Programmer::new(writer4), Programmer::new(writer6));
         let (mut dataplane_task, reached) = {
-            let _entered = plane_runtime.enter();
+            let _entered = plane_thread.enter();
             DataplaneTask::new(plane, programmers, features, grace, config.clone(), inputs)
                 .context("making a timer for the dataplane")?
         };
         attach(&mut dataplane_task, config.dataplane.attach)?;
         let dataplane_cancel = CancellationToken::new();
-        let dataplane_task =
-            run_dataplane(plane_runtime, dataplane_task.run(dataplane_cancel.clone()))?;
+        let dataplane_task = plane_thread.run(dataplane_task.run(dataplane_cancel.clone()))?;
         tokio::spawn(constraints.run(cancel.clone()));
         tokio::spawn(rib_task4.run(cancel.clone()));
         tokio::spawn(rib_task6.run(cancel.clone()));
@@ -297,6 +293,9 @@ impl Daemon {
                 error!("the API has ended: {error}");
             }
         });
+        let follow = config.route_socket.redirects == Redirects::Accept;
+        route_events::listen_for_redirects(&route_events, ribs.clone(), follow, &cancel)
+            .context("listening for ICMP redirects")?;
         tokio::spawn(route_events::follow_interfaces(
             route_events.clone(),
             interfaces.clone(),
@@ -346,24 +345,6 @@ impl Daemon {
         }
         self.cancel.cancel();
     }
-}
-
-/// Starts the dataplane's thread. What is returned tells its end, with an error
-/// where it has panicked.
-fn run_dataplane(
-    runtime: tokio::runtime::Runtime,
-    task: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<oneshot::Receiver<()>> {
-    let (ended, end) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("dataplane".into())
-        .spawn(move || {
-            runtime.block_on(task);
-            // Nobody waits where the daemon could not start.
-            let _ = ended.send(());
-        })
-        .context("starting the thread of the dataplane")?;
-    Ok(end)
 }
 
 /// The routing socket, unless it is switched off.

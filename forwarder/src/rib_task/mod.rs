@@ -20,9 +20,12 @@ use forwarder_core::kernel::event::{KernelRoute, RouteEvent};
 use forwarder_core::kernel::import::{ImportOp, KernelTable, Ours};
 use forwarder_core::net::{Family, Ifindex, TableId};
 use forwarder_core::rib::socket::{ClientId, ClientRoutes, Outcome, OwnerRoutes, Refused, Request};
-use forwarder_core::rib::{Batch, EntryView, Generation, Rib, RibConfig, Since, Slot, Snapshot};
+use forwarder_core::rib::{
+    Batch, EntryView, Generation, Redirect, Rib, RibConfig, Since, Slot, Snapshot,
+};
 use forwarder_core::route::{Candidate, Route, RouteType, Source};
 use forwarder_core::route_msg::Errno;
+use forwarder_core::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +37,12 @@ use statics::Statics;
 /// Commands waiting for the task. Callers wait when it is full: RIP has taken
 /// its routes in already, and the API's readers are few.
 const COMMANDS: usize = 64;
+
+/// How long a redirect is followed.
+const REDIRECT_LASTS: Duration = Duration::from_secs(600);
+
+/// Redirects that are followed at a time: anybody on a link can send some.
+const REDIRECTS: usize = 4096;
 
 /// A route of ours that was seen in the kernel, or is gone from it.
 #[derive(Debug)]
@@ -98,6 +107,7 @@ enum Command<F: Family> {
     Register(ClientId, String, Duration),
     ClientGone(ClientId),
     Clients(oneshot::Sender<(ClientRoutes, OwnerRoutes)>),
+    Redirect(Redirect<F>, bool, oneshot::Sender<Result<(), Errno>>),
     Losing(F::Addr, Ifindex, usize, oneshot::Sender<Vec<Lost<F>>>),
     Show(Filter<F>, oneshot::Sender<Vec<EntryView<F>>>),
 }
@@ -186,6 +196,19 @@ impl<F: Family> RibHandle<F> {
         let _ = self.commands.send(Command::ClientGone(client)).await;
     }
 
+    /// The word of a router, to be followed or only judged.
+    ///
+    /// # Errors
+    /// The daemon ends.
+    pub async fn redirect(
+        &self,
+        redirect: Redirect<F>,
+        follow: bool,
+    ) -> anyhow::Result<Result<(), Errno>> {
+        self.ask(|reply| Command::Redirect(redirect, follow, reply))
+            .await
+    }
+
     /// Our own routes through a gateway that has failed, at most so many;
     /// dynamic ones are withdrawn.
     ///
@@ -253,6 +276,8 @@ pub struct RibTask<F: Family> {
     rip_prefixes: BTreeSet<F::Prefix>,
     /// Where clients' routes are kept for after a restart.
     store: RouteStore,
+    /// Redirects that are followed, and until when.
+    redirects: BTreeMap<F::Prefix, Instant>,
     /// News for the exporter, the latest of each prefix, while its channel is
     /// full. Waiting for it here would be a deadlock: its owner waits for us
     /// when it pulls.
@@ -300,6 +325,7 @@ pub fn new<F: Family>(
         generation,
         rip_prefixes,
         store,
+        redirects: BTreeMap::new(),
         ours: BTreeMap::new(),
     };
     Ok((
@@ -333,7 +359,7 @@ impl<F: Family> RibTask<F> {
                 Some(events) = self.links.events.recv() => self.kernel_events(events),
                 Some(command) = self.commands.recv() => self.command(command),
                 Ok(()) = self.links.interfaces.changed() => self.apply_statics(),
-                () = expiry => self.rib.expire(clock::now(), wall_clock()),
+                () = expiry => self.expire(),
                 else => return,
             }
             self.rib.commit();
@@ -356,6 +382,10 @@ impl<F: Family> RibTask<F> {
         let (wall, ours) = self.rib.next_expiry();
         // Looked at again at least once an hour: the wall clock may be set.
         let wall = wall.map(|at| Duration::from_secs(at.saturating_sub(wall_clock()).min(3600)));
+        let ours = ours
+            .into_iter()
+            .chain(self.redirects.values().copied())
+            .min();
         let ours = ours.map(|at| at.since(clock::now()));
         let wait = wall.into_iter().chain(ours).min();
         async move {
@@ -441,6 +471,9 @@ impl<F: Family> RibTask<F> {
                 self.rib.register(client, &name, stale_time);
             }
             Command::ClientGone(client) => self.rib.client_gone(clock::now(), client),
+            Command::Redirect(redirect, follow, reply) => {
+                let _ = reply.send(self.redirect(&redirect, follow));
+            }
             Command::Losing(gateway, ifindex, most, reply) => {
                 let lost = self.rib.through(TableId::MAIN, gateway, ifindex, most);
                 for (prefix, route) in &lost {
@@ -457,6 +490,33 @@ impl<F: Family> RibTask<F> {
             }
             Command::Show(filter, reply) => drop(reply.send(self.show(filter))),
         }
+    }
+
+    /// Follows a redirect for a while: hosts that send them are not watched, so
+    /// that their word is not kept for ever (RFC 1122 §3.3.1.3 suggests minutes).
+    fn redirect(&mut self, redirect: &Redirect<F>, follow: bool) -> Result<(), Errno> {
+        let (now, prefix) = (clock::now(), redirect.prefix());
+        if self.redirects.len() >= REDIRECTS && !self.redirects.contains_key(&prefix) {
+            return Err(Errno::Enobufs);
+        }
+        let distance = self.config.distances.of(Source::Redirect);
+        self.rib.redirect(now, distance, redirect, follow)?;
+        self.redirects.insert(prefix, now + REDIRECT_LASTS);
+        Ok(())
+    }
+
+    /// What clients have set to expire, and redirects.
+    fn expire(&mut self) {
+        let now = clock::now();
+        self.rib.expire(now, wall_clock());
+        let rib = &mut self.rib;
+        self.redirects.retain(|prefix, until| {
+            let lasts = *until > now;
+            if !lasts {
+                rib.withdraw(TableId::MAIN, *prefix, Slot::Redirect);
+            }
+            lasts
+        });
     }
 
     fn requests(&mut self, requests: &[Request<F>]) -> Answers<F> {

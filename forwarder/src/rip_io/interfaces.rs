@@ -10,7 +10,11 @@ pub(super) fn setup<F: Family>(
     interface: &Interface,
     config: InterfaceConfig<F>,
 ) -> Option<InterfaceSetup<F>> {
-    let mut primary_first: Vec<_> = interface.addresses.iter().collect();
+    let usable = interface
+        .addresses
+        .iter()
+        .filter(|address| !address.tentative);
+    let mut primary_first: Vec<_> = usable.collect();
     primary_first.sort_by_key(|address| address.secondary);
     let addresses: Vec<_> = primary_first.into_iter().filter_map(address::<F>).collect();
     if !interface.is_running() || addresses.is_empty() {

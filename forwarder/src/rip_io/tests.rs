@@ -146,6 +146,7 @@ fn interface(name: &str, local: &str) -> Interface {
             peer: None,
             broadcast: None,
             secondary: false,
+            tentative: false,
         }],
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! [`Events`] is the one channel; a listener that falls behind it is told that
 //! it missed something, as with the journal. [`interfaces`] follows the
-//! interfaces, [`packets`] what happens to packets.
+//! interfaces, [`packets`] what happens to packets;
+//! [`redirects`] hears ICMP.
 
 mod interfaces;
 mod packets;
+mod redirects;
 
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use tokio::sync::broadcast;
 
 pub use interfaces::follow as follow_interfaces;
 pub use packets::Packets;
+pub use redirects::listen as listen_for_redirects;
 
 /// Events that a listener may be behind by: a burst of some hundred interfaces
 /// that come up at once fits.

@@ -124,6 +124,9 @@ fn ripng_both_ways_with_bird() {
         wait(&net.r1, BIRDS, "proto forwarder")?;
         wait(&net.bird, OURS, "proto bird")?;
         assert_one_neighbour(&router)?;
+        // Nothing was tried from an address that could not be spoken from yet.
+        let log = router.process().log();
+        ensure!(!log.contains("not sent"), "{log}");
         // With metric and tag as redistributed, one more for the link.
         let routes = bird.birdc(&format!("show route all {OURS}"))?;
         ensure!(

@@ -22,6 +22,7 @@ fn address(local: &str) -> InterfaceAddress {
         peer: None,
         broadcast: None,
         secondary: false,
+        tentative: false,
     }
 }
 

@@ -38,8 +38,14 @@ pub(super) fn decode(payload: &[u8]) -> Result<Option<(Ifindex, InterfaceAddress
         peer: parts.address.filter(|address| *address != local),
         broadcast: parts.broadcast,
         secondary: parts.flags & libc::IFA_F_SECONDARY != 0,
+        tentative: is_tentative(parts.flags),
     };
     Ok(Some((ifindex, address)))
+}
+
+fn is_tentative(flags: u32) -> bool {
+    let asking = flags & libc::IFA_F_TENTATIVE != 0 && flags & libc::IFA_F_OPTIMISTIC == 0;
+    asking || flags & libc::IFA_F_DADFAILED != 0
 }
 
 fn read(attributes: &[u8], flags: u32) -> Result<Parts, Malformed> {

@@ -22,6 +22,7 @@ mod multipath;
 mod neighbours;
 mod packets;
 mod privilege;
+mod redirects;
 mod validation;
 
 use std::path::PathBuf;

@@ -113,6 +113,7 @@ fn a_sub_interface_without_a_port_below_says_so() {
             peer: None,
             broadcast: None,
             secondary: false,
+            tentative: false,
         }],
         ..vlan(3, 2, 10, false)
     };

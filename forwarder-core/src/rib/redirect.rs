@@ -1,0 +1,97 @@
+//! ICMP redirects: a router says that another on the same link is nearer to a
+//! host (RFC 792; RFC 1122 §3.2.2.2; IPv6: RFC 4861 §8).
+//!
+//! Called by the RIB's task. The rules are 4.4BSD's (`rtredirect`), but that a
+//! route of a client, of RIP or of the operator is not overwritten: the redirect
+//! is a candidate behind all others.
+
+use std::sync::Arc;
+
+use super::{Rib, Slot};
+use crate::net::{Family, Ifindex, TableId};
+use crate::route::{Attributes, Candidate, Distance, Nexthop, RouteType, Source};
+use crate::route_msg::Errno;
+use crate::route_msg::number::{RTF_DYNAMIC, RTF_MODIFIED};
+use crate::time::Instant;
+
+/// The word of a router on a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Redirect<F: Family> {
+    /// The host it is about.
+    pub destination: F::Addr,
+    /// The router that is nearer.
+    pub gateway: F::Addr,
+    /// Who says so.
+    pub author: F::Addr,
+    /// Where it came in.
+    pub ifindex: Ifindex,
+}
+
+impl<F: Family> Redirect<F> {
+    /// The route that it is about.
+    pub fn prefix(&self) -> F::Prefix {
+        F::host(self.destination)
+    }
+}
+
+impl<F: Family> Rib<F> {
+    /// Judges a redirect, and follows it if that is wanted.
+    ///
+    /// # Errors
+    /// `ENETUNREACH`: the gateway is on no link of that interface. `EINVAL`: the
+    /// author is not the router in use. `EHOSTUNREACH`: the gateway is ourselves,
+    /// or the host is on the link. `EPERM`: it is right, and not followed.
+    pub fn redirect(
+        &mut self,
+        now: Instant,
+        distance: Distance,
+        redirect: &Redirect<F>,
+        follow: bool,
+    ) -> Result<(), Errno> {
+        let hop = Nexthop::via(redirect.gateway, redirect.ifindex);
+        let own = self.lookup(TableId::LOCAL, redirect.gateway);
+        if own.is_some_and(|(_, route)| route.kind == RouteType::Local) {
+            return Err(Errno::Ehostunreach);
+        }
+        let on_link = self.resolver.answer(TableId::MAIN, Slot::Redirect, &hop);
+        if on_link.is_err() {
+            return Err(Errno::Enetunreach);
+        }
+        let taken = self.lookup(TableId::MAIN, redirect.destination);
+        if let Some((_, route)) = &taken {
+            if route.nexthops.iter().all(|hop| hop.gateway.is_none()) {
+                return Err(Errno::Ehostunreach);
+            }
+            let from_router = |hop: &Nexthop<F>| {
+                hop.gateway == Some(redirect.author) && hop.ifindex == Some(redirect.ifindex)
+            };
+            if !route.nexthops.iter().any(from_router) {
+                return Err(Errno::Einval);
+            }
+        }
+        if !follow {
+            return Err(Errno::Eperm);
+        }
+        let prefix = redirect.prefix();
+        let again =
+            taken.is_some_and(|(taken, route)| taken == prefix && route.source == Source::Redirect);
+        let modified = if again { RTF_MODIFIED } else { 0 };
+        let candidate = Candidate {
+            kind: RouteType::Unicast,
+            nexthops: vec![hop],
+            source: Source::Redirect,
+            distance,
+            metric: 0,
+            tag: 0,
+            mtu: None,
+            kernel_metric: None,
+            preferred_source: None,
+            attributes: Some(Arc::new(Attributes {
+                flags: RTF_DYNAMIC | modified,
+                ..Attributes::default()
+            })),
+        };
+        self.update(now, TableId::MAIN, prefix, candidate);
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! What one client is told: changes and events, in their order, while it reads.
+
+use std::sync::Arc;
+
+use forwarder_core::rib::Generation;
+use forwarder_core::route_event::Announced;
+use forwarder_core::route_msg::extension::{Desync, Generations, NO_OWN_COPIES};
+use forwarder_core::route_msg::number::*;
+use forwarder_core::route_msg::{Errno, Greeting, Mode, RouteMessage};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use super::super::outbox::Outbox;
+use super::super::side::Told;
+use super::{Client, SideOf};
+
+/// A message of the journal: what the queue's bytes are counted in.
+const MESSAGE: u64 = 200;
+
+impl Client {
+    /// Tells what has changed since; true when there is more. Events come before
+    /// the routes that they have caused, and after those that they wait for.
+    pub(super) async fn tell(&mut self) -> anyhow::Result<bool> {
+        while let Some(events) = &mut self.events {
+            match events.try_recv() {
+                Ok(event) => self.waiting.push_back(event),
+                Err(TryRecvError::Lagged(_)) => self.lost = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        self.tell_events();
+        let more = self.tell_routes().await?;
+        self.tell_events();
+        Ok(more)
+    }
+
+    pub(super) fn take(&mut self, event: Result<Arc<Announced>, RecvError>) {
+        match event {
+            Ok(event) => self.waiting.push_back(event),
+            Err(_) => self.lost = true,
+        }
+    }
+
+    /// Tells the events whose time has come.
+    pub(super) fn tell_events(&mut self) {
+        let (ipv4, ipv6) = (self.ipv4.cursor.number, self.ipv6.cursor.number);
+        let (greeting, out) = (&self.greeting, &mut self.out);
+        self.waiting.retain(|announced| {
+            let ripe = announced.after.ipv4 <= ipv4 && announced.after.ipv6 <= ipv6;
+            let event = &announced.event;
+            if ripe && wants(greeting, event.family(), event.kind()) {
+                out.push(|out| event.encode(out));
+            }
+            !ripe
+        });
+    }
+
+    /// Tells what has become of routes; true when there is more.
+    pub(super) async fn tell_routes(&mut self) -> anyhow::Result<bool> {
+        let stalled = std::mem::take(&mut self.stalled);
+        if stalled && self.greeting.mode != Mode::Reliable {
+            let most = u64::try_from(self.config.queue).unwrap_or(u64::MAX) / MESSAGE;
+            self.lost |= self.ipv4.lag() > most || self.ipv6.lag() > most;
+        }
+        if std::mem::take(&mut self.lost) {
+            let told = (self.ipv4.skip(), self.ipv6.skip());
+            self.mark(told);
+            return Ok(false);
+        }
+        let except = (self.greeting.flags & NO_OWN_COPIES != 0).then_some(self.id);
+        let (greeting, out) = (&self.greeting, &mut self.out);
+        let at = (self.ipv4.cursor, self.ipv6.cursor);
+        let copy = |message| copy(greeting, out, &message);
+        let ipv4 = self.ipv4.tell(None, except, copy).await?;
+        let (greeting, out) = (&self.greeting, &mut self.out);
+        let copy = |message| self::copy(greeting, out, &message);
+        let ipv6 = self.ipv6.tell(None, except, copy).await?;
+        match (ipv4, ipv6) {
+            (Told::Lost(told), _) => {
+                self.ipv6.skip();
+                self.mark((told, at.1));
+            }
+            (_, Told::Lost(told)) => {
+                self.ipv4.skip();
+                self.mark((at.0, told));
+            }
+            (Told::More, _) | (_, Told::More) => return Ok(true),
+            (Told::All, Told::All) => {}
+        }
+        Ok(false)
+    }
+
+    /// The marker, whatever the client's filters say.
+    pub(super) fn mark(&mut self, told: (Generation, Generation)) {
+        let marker = Desync {
+            errno: (self.greeting.mode == Mode::Error).then_some(Errno::Enobufs),
+            told: Generations {
+                epoch: told.0.epoch,
+                ipv4: told.0.number,
+                ipv6: told.1.number,
+            },
+            from: self.generations(),
+        };
+        self.out.push(|out| marker.encode(out));
+    }
+
+    pub(super) fn generations(&self) -> Generations {
+        Generations {
+            epoch: self.ipv4.cursor.epoch,
+            ipv4: self.ipv4.cursor.number,
+            ipv6: self.ipv6.cursor.number,
+        }
+    }
+
+    /// Tells of one family's changes but our own, up to a generation.
+    pub(super) async fn tell_up_to<F: SideOf>(&mut self, number: u64) -> anyhow::Result<()> {
+        let mut told = Vec::new();
+        let id = self.id;
+        let side = F::of(self);
+        loop {
+            match side
+                .tell(Some(number), Some(id), |message| told.push(message))
+                .await?
+            {
+                Told::More => {}
+                Told::All => break,
+                Told::Lost(_) => {
+                    self.lost = true;
+                    break;
+                }
+            }
+        }
+        for message in &told {
+            copy(&self.greeting, &mut self.out, message);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the client wants to hear of such.
+fn wants(greeting: &Greeting, family: u8, kind: u8) -> bool {
+    let of_family =
+        greeting.family == AF_UNSPEC || family == AF_UNSPEC || family == greeting.family;
+    let of_type = greeting.types == 0
+        || 1_u64
+            .checked_shl(u32::from(kind))
+            .is_none_or(|bit| greeting.types & bit != 0);
+    of_family && of_type
+}
+
+/// Adds a copy, if the client wants such.
+fn copy(greeting: &Greeting, out: &mut Outbox, message: &RouteMessage) {
+    if wants(greeting, message.family(), message.kind) {
+        out.route(message);
+    }
+}
