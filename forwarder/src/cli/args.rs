@@ -92,6 +92,10 @@ pub enum Command {
     /// [-keyword [VALUE]]…, monitor, flush, show; or net-tools'
     /// route add|del [-net|-host] TARGET [netmask M] [gw G] [metric N] [dev IF].
     /// docs/route.md has every keyword.
+    #[command(
+        after_help = ROUTE_HELP,
+        override_usage = "forwarder route [-46ne] [-A inet|inet6]\n       forwarder route [-46nqt] COMMAND [[MODIFIERS] ARGUMENTS]"
+    )]
     Route(RouteCommand),
     /// Read the configuration again; all of it is applied or nothing.
     Reload,
@@ -130,6 +134,36 @@ pub struct RouteCommand {
     )]
     pub words: Vec<String>,
 }
+
+/// What `route --help` says of its words.
+const ROUTE_HELP: &str = "\
+Listing, as `route` of net-tools lists the kernel's table:
+  -n           numbers, not names of /etc/hosts and /etc/networks
+  -e, -ee      other columns; all columns
+  -4, -6       which table; -A inet, -A inet6 likewise
+
+Commands, as route(8) of BSD:
+  add DEST GATEWAY [MASK]       a new route; MODIFIERS:
+  change DEST [GATEWAY [MASK]]    -net -host -netmask MASK -prefixlen BITS -inet -inet6
+  delete DEST [GATEWAY [MASK]]    -interface (GATEWAY is one) -ifp IFACE -ifa ADDRESS
+                                  -static -nostatic -reject -noreject -blackhole
+                                  -noblackhole -proto1 -proto2 -proto3 -sticky -nostick
+                                  -xresolve -mpath -genmask MASK
+                                  -mtu -hopcount -expire -recvpipe -sendpipe -ssthresh
+                                  -rtt -rttvar -weight -metric N; -lock, -lockrest
+  get DEST                      the route that packets to DEST take; with a length
+                                exactly that one
+  show                          the whole table
+  flush [-inet|-inet6]          delete all that was added so
+  monitor [-inet|-inet6]        tell what changes, as it changes
+  with -t nothing is sent, with -q nothing is said of what was done
+
+Or, as route(8) of Linux:
+  add [-net|-host] TARGET[/BITS] [netmask MASK] [gw GATEWAY] [metric N] [reject] [dev IFACE]
+  del [-net|-host] TARGET[/BITS] [netmask MASK] [gw GATEWAY] [metric N] [dev IFACE]
+
+Exit status: 0 done, 1 refused, 2 not understood, 7 refused and asked in Linux's words,
+77 not allowed.";
 
 /// `bench`.
 #[derive(Subcommand, Debug)]

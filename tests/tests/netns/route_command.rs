@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use anyhow::ensure;
-use forwarder_tests::lab::{self, Lab, Router, SHORT, Star, wait_for};
+use forwarder_tests::lab::{self, Lab, Router, SHORT, Star, forwarder_binary, wait_for};
 
 use crate::NATIVE;
 
@@ -118,13 +118,13 @@ fn get_tells_the_route_that_is_taken() {
         ] {
             ensure!(text.contains(line), "{line:?} is missing in {text}");
         }
+        let columns = " recvpipe  sendpipe  ssthresh  rtt,msec    mtu        weight    expire\n\
+             \x20      0         0         0         0         0         1         0 \n";
+        ensure!(text.ends_with(columns), "{text}");
         let missing = router.cli("route -n get 203.0.113.1")?;
         let stderr = String::from_utf8_lossy(&missing.stderr);
         ensure!(missing.status.code() == Some(1), "{missing:?}");
-        ensure!(
-            stderr.contains("route: route has not been found"),
-            "{stderr}"
-        );
+        ensure!(stderr == "route: route has not been found\n", "{stderr}");
         Ok(())
     });
 }
@@ -150,6 +150,66 @@ fn flush_takes_what_clients_have_added_and_nothing_else() {
         let left = star.r1.run("ip route show 203.0.113.0/24")?;
         ensure!(left.contains("10.0.3.2"), "{left}");
         expect(&router, "-n flush", "", 0)
+    });
+}
+
+/// Of one prefix only the best is in the table that is looked at; and what drops
+/// has no gateway.
+#[test]
+fn flush_takes_every_priority_and_what_drops() {
+    lab::test("route-flush-all", |lab| {
+        let (_star, router) = ready(lab)?;
+        for words in [
+            "-q add 198.51.100.0/24 10.0.2.2",
+            "-q add 198.51.100.0/24 10.0.3.2 -metric 7",
+            "-q add 203.0.113.0/24 127.0.0.1 -blackhole",
+            "-q add 203.0.113.9 -interface eth2",
+        ] {
+            expect(&router, words, "", 0)?;
+        }
+        let (text, code) = said(&router.cli("route -n flush")?);
+        ensure!(
+            code == Some(0) && text.lines().count() == 4,
+            "{code:?} {text}"
+        );
+        for line in [
+            "198.51.100.0         10.0.2.2             done",
+            "198.51.100.0         10.0.3.2             done",
+        ] {
+            ensure!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+        for prefix in ["198.51.100.0/24", "203.0.113.0/24", "203.0.113.9/32"] {
+            let left = router.show(&format!("routes {prefix}"))?;
+            ensure!(left.as_array().is_some_and(Vec::is_empty), "{left}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn who_may_not_change_routes_is_told_so() {
+    lab::test("route-eperm", |lab| {
+        let (star, router) = ready(lab)?;
+        let binary = forwarder_binary()?;
+        let socket = router.run_dir().join("route.sock");
+        let run_dir = socket.ancestors().nth(2).unwrap_or(&socket);
+        let mut command = star.r1.command("setpriv");
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(binary)
+            .arg("--run-dir")
+            .arg(run_dir)
+            .args(["route", "add", "198.51.100.0/24", "10.0.2.2"]);
+        let output = command.output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(77)
+                && stderr == "route: must be root to alter routing table\n",
+            "{output:?}"
+        );
+        let left = router.show("routes 198.51.100.0/24")?;
+        ensure!(left.as_array().is_some_and(Vec::is_empty), "{left}");
+        Ok(())
     });
 }
 
@@ -187,7 +247,7 @@ fn net_tools_words_are_taken_with_its_silence_and_its_errors() {
         let again = router.cli(&format!("route {words}"))?;
         let stderr = String::from_utf8_lossy(&again.stderr);
         ensure!(again.status.code() == Some(7), "{again:?}");
-        ensure!(stderr.contains("SIOCADDRT: File exists"), "{stderr}");
+        ensure!(stderr == "SIOCADDRT: File exists\n", "{stderr}");
         expect(&router, "add -host 203.0.113.7 dev eth2", "", 0)?;
         router.wait_until_settled()?;
         let shown = router.show("routes 203.0.113.7/32")?;
@@ -200,7 +260,7 @@ fn net_tools_words_are_taken_with_its_silence_and_its_errors() {
         )?;
         let gone = router.cli("route del -net 198.51.100.0 netmask 255.255.255.0")?;
         let stderr = String::from_utf8_lossy(&gone.stderr);
-        ensure!(stderr.contains("SIOCDELRT: No such process"), "{stderr}");
+        ensure!(stderr == "SIOCDELRT: No such process\n", "{stderr}");
         Ok(())
     });
 }
