@@ -19,8 +19,9 @@ use crate::time::Instant;
 pub struct Redirect<F: Family> {
     /// The host it is about.
     pub destination: F::Addr,
-    /// The router that is nearer.
-    pub gateway: F::Addr,
+    /// The router that is nearer; none where the host itself is on the link
+    /// (RFC 4861 §8.3, IPv6 alone).
+    pub gateway: Option<F::Addr>,
     /// Who says so.
     pub author: F::Addr,
     /// Where it came in.
@@ -48,8 +49,12 @@ impl<F: Family> Rib<F> {
         redirect: &Redirect<F>,
         follow: bool,
     ) -> Result<(), Errno> {
-        let hop = Nexthop::via(redirect.gateway, redirect.ifindex);
-        let own = self.lookup(TableId::LOCAL, redirect.gateway);
+        let link = Nexthop::link(redirect.ifindex);
+        let hop = redirect
+            .gateway
+            .map_or(link, |gateway| Nexthop::via(gateway, redirect.ifindex));
+        let nearer = redirect.gateway.unwrap_or(redirect.destination);
+        let own = self.lookup(TableId::LOCAL, nearer);
         if own.is_some_and(|(_, route)| route.kind == RouteType::Local) {
             return Err(Errno::Ehostunreach);
         }

@@ -144,11 +144,15 @@ async fn hear<F: Family>(
 
 fn told<F: Family>(redirect: &Redirect<F>, errno: Option<Errno>) -> RouteMessage {
     let mut message = RouteMessage::new(RTM_REDIRECT);
-    message.flags = RTF_GATEWAY | RTF_HOST | RTF_DONE;
+    message.flags = RTF_HOST | RTF_DONE;
+    if redirect.gateway.is_some() {
+        message.flags |= RTF_GATEWAY;
+    }
     message.index = u16::try_from(redirect.ifindex.0).unwrap_or(0);
     message.errno = errno;
     message.destination = Some(redirect.prefix().into());
-    message.gateway = Some(Gateway::Ip(redirect.gateway.into()));
+    let nearer = redirect.gateway.unwrap_or(redirect.destination);
+    message.gateway = Some(Gateway::Ip(nearer.into()));
     message.author = Some(redirect.author.into());
     message
 }
@@ -215,14 +219,15 @@ fn read4(heard: &Heard) -> Option<Redirect<Ipv4>> {
     };
     Some(Redirect {
         destination: address(8 + 16)?,
-        gateway: address(4)?,
+        gateway: Some(address(4)?),
         author,
         ifindex: heard.ifindex,
     })
 }
 
-/// RFC 4861 §8.1: from a link-local address, over no router. The kernel has
-/// verified the checksum.
+/// RFC 4861 §8.1: from a link-local address, over no router, to a router's
+/// link-local address or to the host itself. The kernel has verified the
+/// checksum.
 fn read6(heard: &Heard) -> Option<Redirect<Ipv6>> {
     let IpAddr::V6(author) = heard.author else {
         return None;
@@ -236,9 +241,14 @@ fn read6(heard: &Heard) -> Option<Redirect<Ipv6>> {
         let octets: [u8; 16] = icmp.get(at..at + 16)?.try_into().ok()?;
         Some(octets.into())
     };
+    let (target, destination) = (address(8)?, address(24)?);
+    let router = target != destination;
+    if destination.is_multicast() || (router && !target.is_unicast_link_local()) {
+        return None;
+    }
     Some(Redirect {
-        destination: address(24)?,
-        gateway: address(8)?,
+        destination,
+        gateway: router.then_some(target),
         author,
         ifindex: heard.ifindex,
     })

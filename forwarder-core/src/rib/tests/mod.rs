@@ -3,6 +3,7 @@
 mod journal;
 mod model;
 mod property;
+mod redirect;
 mod resolve;
 mod selection;
 mod socket;
