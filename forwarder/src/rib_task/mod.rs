@@ -109,6 +109,7 @@ enum Command<F: Family> {
     Clients(oneshot::Sender<(ClientRoutes, OwnerRoutes)>),
     Redirect(Redirect<F>, bool, oneshot::Sender<Result<(), Errno>>),
     Losing(F::Addr, Ifindex, usize, oneshot::Sender<Vec<Lost<F>>>),
+    GiveUp(Vec<Lost<F>>),
     Show(Filter<F>, oneshot::Sender<Vec<EntryView<F>>>),
 }
 
@@ -209,8 +210,7 @@ impl<F: Family> RibHandle<F> {
             .await
     }
 
-    /// Our own routes through a gateway that has failed, at most so many;
-    /// dynamic ones are withdrawn.
+    /// Our own routes through a gateway that has failed, at most so many.
     ///
     /// # Errors
     /// The daemon ends.
@@ -222,6 +222,12 @@ impl<F: Family> RibHandle<F> {
     ) -> anyhow::Result<Vec<Lost<F>>> {
         self.ask(|reply| Command::Losing(gateway, ifindex, most, reply))
             .await
+    }
+
+    /// Withdraws those of them that are dynamic, and still what they were.
+    pub async fn give_up(&self, lost: Vec<Lost<F>>) {
+        // The daemon ends, and dynamic routes with it.
+        let _ = self.commands.send(Command::GiveUp(lost)).await;
     }
 
     /// Numbers of clients' routes.
@@ -475,14 +481,9 @@ impl<F: Family> RibTask<F> {
                 let _ = reply.send(self.redirect(&redirect, follow));
             }
             Command::Losing(gateway, ifindex, most, reply) => {
-                let lost = self.rib.through(TableId::MAIN, gateway, ifindex, most);
-                for (prefix, route) in &lost {
-                    if route.source == Source::Redirect {
-                        self.rib.withdraw(TableId::MAIN, *prefix, Slot::Redirect);
-                    }
-                }
-                let _ = reply.send(lost);
+                drop(reply.send(self.rib.through(TableId::MAIN, gateway, ifindex, most)));
             }
+            Command::GiveUp(lost) => self.give_up(&lost),
             Command::Clients(reply) => drop(reply.send(self.rib.count_client_routes())),
             // Readers may have gone away meanwhile; then nobody is told.
             Command::Since(cursor, batches, reply) => {
@@ -503,6 +504,18 @@ impl<F: Family> RibTask<F> {
         self.rib.redirect(now, distance, redirect, follow)?;
         self.redirects.insert(prefix, now + REDIRECT_LASTS);
         Ok(())
+    }
+
+    fn give_up(&mut self, lost: &[Lost<F>]) {
+        for (prefix, route) in lost {
+            let entry = self.rib.entry(TableId::MAIN, *prefix);
+            let now = entry.and_then(|entry| entry.selected);
+            let same = now.is_some_and(|now| now.nexthops == route.nexthops);
+            if same && route.source == Source::Redirect {
+                self.rib.withdraw(TableId::MAIN, *prefix, Slot::Redirect);
+                self.redirects.remove(prefix);
+            }
+        }
     }
 
     /// What clients have set to expire, and redirects.

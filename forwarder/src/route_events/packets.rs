@@ -64,19 +64,20 @@ impl Packets {
 
     /// The next hop's link-layer address is unknown.
     pub fn unresolved(&self, destination: IpAddr) {
-        self.ask(Question::Unresolved(destination));
+        if self.events.are_heard() {
+            self.ask(Question::Unresolved(destination));
+        }
     }
 
-    /// A neighbour does not answer.
+    /// A neighbour does not answer: asked for nobody too, since dynamic routes
+    /// through it go.
     pub fn failed(&self, ifindex: Ifindex, neighbour: IpAddr) {
         self.ask(Question::Failed(ifindex, neighbour));
     }
 
     fn ask(&self, question: Question) {
-        if self.events.are_heard() {
-            // See DEPTH.
-            let _ = self.questions.try_send(question);
-        }
+        // See DEPTH.
+        let _ = self.questions.try_send(question);
     }
 }
 
@@ -136,7 +137,8 @@ async fn resolve<F: Family>(
 }
 
 /// The routes that packets do not take any more for the moment. A dynamic one
-/// is gone for good: its author's word is worth nothing without the gateway.
+/// goes for good, after the message: its author's word is worth nothing without
+/// the gateway.
 async fn losing<F: Family>(
     events: &Events,
     rib: &RibHandle<F>,
@@ -146,11 +148,13 @@ async fn losing<F: Family>(
     let Some(address) = F::from_ip(gateway) else {
         return Ok(());
     };
-    for (prefix, route) in rib.losing(address, ifindex, LOSING).await? {
+    let lost = rib.losing(address, ifindex, LOSING).await?;
+    for (prefix, route) in &lost {
         let ways = &route.nexthops;
         let way = ways.iter().position(|hop| hop.gateway == Some(address));
-        let message = route_message::<F>(RTM_LOSING, &prefix, &route, way.unwrap_or(0), true);
+        let message = route_message::<F>(RTM_LOSING, prefix, route, way.unwrap_or(0), true);
         events.publish(RouteEvent::Route(Box::new(message)));
     }
+    rib.give_up(lost).await;
     Ok(())
 }

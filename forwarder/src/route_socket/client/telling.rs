@@ -20,15 +20,12 @@ impl Client {
     /// Tells what has changed since; true when there is more. Events come before
     /// the routes that they have caused, and after those that they wait for.
     pub(super) async fn tell(&mut self) -> anyhow::Result<bool> {
-        while let Some(events) = &mut self.events {
-            match events.try_recv() {
-                Ok(event) => self.waiting.push_back(event),
-                Err(TryRecvError::Lagged(_)) => self.lost = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
-        }
+        // Looked up before the events: what caused a route is published before
+        // the route is in the RIB, so that no route up to here can overtake it.
+        let heads = (self.ipv4.head(), self.ipv6.head());
+        self.take_events();
         self.tell_events();
-        let more = self.tell_routes().await?;
+        let more = self.tell_routes(heads).await?;
         self.tell_events();
         Ok(more)
     }
@@ -37,6 +34,16 @@ impl Client {
         match event {
             Ok(event) => self.waiting.push_back(event),
             Err(_) => self.lost = true,
+        }
+    }
+
+    fn take_events(&mut self) {
+        while let Some(events) = &mut self.events {
+            match events.try_recv() {
+                Ok(event) => self.waiting.push_back(event),
+                Err(TryRecvError::Lagged(_)) => self.lost = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
         }
     }
 
@@ -54,8 +61,9 @@ impl Client {
         });
     }
 
-    /// Tells what has become of routes; true when there is more.
-    pub(super) async fn tell_routes(&mut self) -> anyhow::Result<bool> {
+    /// Tells what has become of routes up to these generations; true when there
+    /// is more.
+    async fn tell_routes(&mut self, heads: (Generation, Generation)) -> anyhow::Result<bool> {
         let stalled = std::mem::take(&mut self.stalled);
         if stalled && self.greeting.mode != Mode::Reliable {
             let most = u64::try_from(self.config.queue).unwrap_or(u64::MAX) / MESSAGE;
@@ -70,10 +78,10 @@ impl Client {
         let (greeting, out) = (&self.greeting, &mut self.out);
         let at = (self.ipv4.cursor, self.ipv6.cursor);
         let copy = |message| copy(greeting, out, &message);
-        let ipv4 = self.ipv4.tell(None, except, copy).await?;
+        let ipv4 = self.ipv4.tell(Some(heads.0.number), except, copy).await?;
         let (greeting, out) = (&self.greeting, &mut self.out);
         let copy = |message| self::copy(greeting, out, &message);
-        let ipv6 = self.ipv6.tell(None, except, copy).await?;
+        let ipv6 = self.ipv6.tell(Some(heads.1.number), except, copy).await?;
         match (ipv4, ipv6) {
             (Told::Lost(told), _) => {
                 self.ipv6.skip();
@@ -112,8 +120,11 @@ impl Client {
         }
     }
 
-    /// Tells of one family's changes but our own, up to a generation.
+    /// Tells of one family's changes but our own, up to a generation that the
+    /// RIB has reached, and of the events before them.
     pub(super) async fn tell_up_to<F: SideOf>(&mut self, number: u64) -> anyhow::Result<()> {
+        self.take_events();
+        self.tell_events();
         let mut told = Vec::new();
         let id = self.id;
         let side = F::of(self);

@@ -1,6 +1,8 @@
 //! Interfaces and addresses that come, change and go.
 
 use anyhow::ensure;
+use forwarder::route_client::blocking::Client;
+use forwarder::route_client::{Message, Options};
 use forwarder_tests::bsd::number::*;
 
 use super::case;
@@ -66,6 +68,34 @@ fn route4_case_69_interfaces_are_told_of_as_they_come_change_and_go() {
         bed.r1.run("ip link del br8")?;
         let gone = client.wait("the departure", |message| message.kind() == RTM_IFANNOUNCE)?;
         ensure!(gone.bytes()[22] == 1, "{gone:?}");
+        Ok(())
+    });
+}
+
+/// As on OpenBSD, and not as on FreeBSD (`docs/adr/0016-no-family-for-all.md`).
+#[test]
+fn route4_case_69_interfaces_are_told_to_listeners_of_one_family() {
+    case("69-family", |bed, _| {
+        let of = |family| {
+            let options = Options {
+                family,
+                ..Options::listener()
+            };
+            Client::connect(&bed.socket(), &options)
+        };
+        let mut listeners = [of(AF_INET)?, of(AF_INET6)?];
+        bed.r1.run("ip link add br7 type bridge")?;
+        bed.r1.run("ip link set br7 up")?;
+        for client in &mut listeners {
+            let (mut announced, mut changed) = (false, false);
+            while !(announced && changed) {
+                match client.receive()? {
+                    Message::IfAnnounce(told) => announced |= told.name == "br7",
+                    Message::IfInfo(told) => changed |= announced && told.flags & 1 != 0,
+                    _ => {}
+                }
+            }
+        }
         Ok(())
     });
 }

@@ -4,10 +4,11 @@ use anyhow::{Context as _, ensure};
 use forwarder::route_client::blocking::Client;
 use forwarder::route_client::{Options, Route};
 use forwarder_tests::bsd::number::*;
-use forwarder_tests::bsd::{Request, link};
-use forwarder_tests::lab::{SHORT, wait_for};
+use forwarder_tests::bsd::{Message, Request, link};
+use forwarder_tests::lab::{self, SHORT, wait_for};
 
-use super::{GATEWAY, case};
+use super::redirects::{ACCEPT, redirect};
+use super::{Bed, ESRCH, GATEWAY, case, configured};
 
 const NOWHERE: &str = "203.0.113.9";
 const NET: &str = "203.0.113.0/24";
@@ -84,6 +85,56 @@ fn route4_case_78_losing_is_told_of_each_route_through_the_gateway() {
         ensure!(told == ["198.18.0.0/15", NET], "{told:?}");
         // Static ones stay.
         client.done(Request::get(NET)?).map(drop)
+    });
+}
+
+#[test]
+fn route4_case_78_losing_takes_dynamic_routes_and_leaves_static_ones() {
+    configured("78-dynamic", ACCEPT, |bed, client| {
+        // Nobody has this address.
+        let gone = "192.0.2.99";
+        client.done(Request::add("0.0.0.0/0", GATEWAY)?)?;
+        client.done(Request::add("10.0.0.0/8", gone)?)?;
+        redirect(bed, GATEWAY, NOWHERE, gone)?;
+        client.wait("the redirect", |message| message.kind() == RTM_REDIRECT)?;
+        bed.router.wait_until_settled()?;
+        client.drain()?;
+        drop(bed.r1.output(&format!("ping -c 1 -W 5 {NOWHERE}"))?);
+        let of_interest = |message: &Message| {
+            let dynamic = message.flags() & RTF_DYNAMIC != 0;
+            dynamic && matches!(message.kind(), RTM_LOSING | RTM_DELETE)
+        };
+        let losing = client.wait("the message", of_interest)?;
+        ensure!(losing.kind() == RTM_LOSING, "{losing:?}");
+        ensure!(losing.ip(RTA_DST) == Some(NOWHERE.parse()?), "{losing:?}");
+        let deleted = client.wait("the end of the route", of_interest)?;
+        ensure!(deleted.kind() == RTM_DELETE, "{deleted:?}");
+        ensure!((deleted.pid(), deleted.errno()) == (0, 0), "{deleted:?}");
+        client.refused(Request::get(&format!("{NOWHERE}/32"))?, ESRCH)?;
+        client.done(Request::get("10.0.0.0/8")?).map(drop)
+    });
+}
+
+/// The route goes although nobody listens.
+#[test]
+fn route4_a_dynamic_route_does_not_outlive_its_gateway() {
+    lab::test("route4-dynamic-unheard", |lab| {
+        let bed = Bed::new(lab, ACCEPT)?;
+        bed.r1.run(&format!("ip route add default via {GATEWAY}"))?;
+        bed.router.wait_until_settled()?;
+        redirect(&bed, GATEWAY, NOWHERE, "192.0.2.99")?;
+        let shown = || bed.router.show(&format!("routes {NOWHERE}/32"));
+        wait_for(SHORT, "the redirect's route", || {
+            ensure!(shown()?[0]["source"] == "redirect");
+            Ok(())
+        })?;
+        bed.router.wait_until_settled()?;
+        drop(bed.r1.output(&format!("ping -c 1 -W 5 {NOWHERE}"))?);
+        wait_for(SHORT, "the route's end", || {
+            let shown = shown()?;
+            ensure!(shown.as_array().is_some_and(Vec::is_empty), "{shown}");
+            Ok(())
+        })
     });
 }
 

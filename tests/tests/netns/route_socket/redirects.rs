@@ -11,12 +11,17 @@ use super::{Bed, EINVAL, EPERM, ESRCH, GATEWAY, case, configured};
 
 const HOST: &str = "203.0.113.9";
 const NEARER: &str = "192.0.2.9";
-const ACCEPT: &str = "[route-socket]\nredirects = \"accept\"\n";
+pub(super) const ACCEPT: &str = "[route-socket]\nredirects = \"accept\"\n";
 const EHOSTUNREACH: i32 = 113;
 const ENETUNREACH: i32 = 101;
 
 /// Sends r1 a redirect from this address of h0's.
-fn redirect(bed: &Bed, author: &str, destination: &str, gateway: &str) -> anyhow::Result<()> {
+pub(super) fn redirect(
+    bed: &Bed,
+    author: &str,
+    destination: &str,
+    gateway: &str,
+) -> anyhow::Result<()> {
     let (destination, gateway) = (
         destination.parse::<Ipv4Addr>()?,
         gateway.parse::<Ipv4Addr>()?,
