@@ -8,9 +8,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, SocketAddr, TokioSocket};
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 const NLMSG_HEADER: usize = 16;
@@ -42,10 +44,21 @@ pub const NDO_XMIT: u64 = 4;
 /// `NETDEV_XDP_ACT_RX_SG`: its programs may see frames in several buffers.
 pub const RX_SG: u64 = 32;
 
+/// After an overrun (`ENOBUFS`) the kernel drops every notification, without a
+/// further word, until the socket has been read empty (`netlink_overrun`,
+/// `netlink_rcv_wake`): a dump that is asked for before misses what changes
+/// meanwhile. Nothing to read for so long is empty.
+const DRAINED: Duration = Duration::from_millis(2);
+
 /// What the kernel says of its devices' XDP abilities.
 pub struct Features {
     /// `None` where the kernel has no such family.
     socket: Option<TokioSocket>,
+    /// Its number.
+    family: u16,
+    /// Notifications were lost: all devices are asked for again when nothing
+    /// has come until then.
+    lost: Option<Instant>,
     by_index: BTreeMap<u32, u64>,
 }
 
@@ -57,6 +70,8 @@ impl Features {
         socket.socket_mut().bind_auto()?;
         let mut features = Features {
             socket: None,
+            family: 0,
+            lost: None,
             by_index: BTreeMap::new(),
         };
         let Some(family) = resolve(&socket).await? else {
@@ -67,8 +82,8 @@ impl Features {
         if let Some(group) = family.group {
             socket.socket_mut().add_membership(group)?;
         }
-        let flags = NLM_F_REQUEST | NLM_F_DUMP;
-        send(&socket, &message(family.id, NETDEV_CMD_DEV_GET, flags, &[])).await?;
+        features.family = family.id;
+        send(&socket, &dump(family.id)).await?;
         let mut done = false;
         while !done {
             let (bytes, _) = socket.recv_from_full().await?;
@@ -97,8 +112,29 @@ impl Features {
         let Some(socket) = &self.socket else {
             return std::future::pending().await;
         };
-        let (bytes, _) = socket.recv_from_full().await?;
-        self.apply(&bytes);
+        let received = match self.lost {
+            None => socket.recv_from_full().await,
+            // A point in time and not a time: the caller asks for other things
+            // meanwhile, and begins anew.
+            Some(drained) => match timeout_at(drained, socket.recv_from_full()).await {
+                Ok(received) => received,
+                Err(_nothing_more) => {
+                    send(socket, &dump(self.family)).await?;
+                    self.lost = None;
+                    return Ok(());
+                }
+            },
+        };
+        match received {
+            Ok((bytes, _)) => {
+                self.apply(&bytes);
+                self.lost = self.lost.map(|_| Instant::now() + DRAINED);
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                self.lost = Some(Instant::now() + DRAINED);
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -136,6 +172,11 @@ impl Features {
             self.by_index.insert(ifindex, bits);
         }
     }
+}
+
+/// Asks for all devices.
+fn dump(family: u16) -> Vec<u8> {
+    message(family, NETDEV_CMD_DEV_GET, NLM_F_REQUEST | NLM_F_DUMP, &[])
 }
 
 /// The family's number, and its multicast group "mgmt".
