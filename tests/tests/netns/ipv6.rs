@@ -89,7 +89,10 @@ fn an_ipv6_link_that_goes_down_takes_its_routes_and_brings_them_back() {
         router.wait_verdict("2001:db8:aa::7", "up", "no-route")?;
         star.r1.run("ip link set eth1 up")?;
         star.r1.wait_route("2001:db8:aa::/48", "metric 15")?;
-        ping(&star, "2001:db8:2::2", 1)?;
+        // b's end has carrier again a little later.
+        wait_for(SHORT, "b to answer again", || {
+            ping(&star, "2001:db8:2::2", 1)
+        })?;
         router.wait_forward("2001:db8:aa::7", "eth1")
     });
 }
