@@ -51,6 +51,7 @@ pub const RX_SG: u64 = 32;
 const DRAINED: Duration = Duration::from_millis(2);
 
 /// What the kernel says of its devices' XDP abilities.
+#[derive(Default)]
 pub struct Features {
     /// `None` where the kernel has no such family.
     socket: Option<TokioSocket>,
@@ -68,12 +69,7 @@ impl Features {
     pub async fn open() -> io::Result<Features> {
         let mut socket = TokioSocket::new(NETLINK_GENERIC)?;
         socket.socket_mut().bind_auto()?;
-        let mut features = Features {
-            socket: None,
-            family: 0,
-            lost: None,
-            by_index: BTreeMap::new(),
-        };
+        let mut features = Features::default();
         let Some(family) = resolve(&socket).await? else {
             debug!("this kernel does not tell XDP features (before 6.3)");
             return Ok(features);
@@ -320,10 +316,7 @@ mod tests {
         ));
         let bytes = message(31, NETDEV_CMD_DEV_GET, 0, &body);
         for length in 0..=bytes.len() {
-            let mut features = Features {
-                socket: None,
-                by_index: BTreeMap::new(),
-            };
+            let mut features = Features::default();
             features.apply(&bytes[..length]);
             assert_eq!(features.by_index.contains_key(&7), length == bytes.len());
         }

@@ -6,6 +6,7 @@
 //! read is not told anything until it has read what it was sent; then it is told
 //! what it missed, or that it missed something (`RTM_DESYNC`), once.
 
+mod missed;
 mod requests;
 mod session;
 mod telling;
@@ -28,6 +29,7 @@ use forwarder_core::route_msg::{ClientMessage, Errno, Greeting, RouteRequest};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
+use self::missed::Missed;
 use super::batch::Pending;
 use super::dump::Dumping;
 use super::outbox::Outbox;
@@ -73,24 +75,33 @@ pub(super) struct Client {
     dumping: Option<Dumping>,
     /// It did not read as fast as it was told.
     stalled: bool,
-    /// Something was not told.
-    lost: bool,
+    /// What it was not told.
+    missed: Missed,
 }
 
 /// The side of a family.
 trait SideOf: Family {
     fn of(client: &mut Client) -> &mut Side<Self>;
+    fn missed(missed: &mut Missed) -> &mut Option<Generation>;
 }
 
 impl SideOf for Ipv4 {
     fn of(client: &mut Client) -> &mut Side<Ipv4> {
         &mut client.ipv4
     }
+
+    fn missed(missed: &mut Missed) -> &mut Option<Generation> {
+        &mut missed.ipv4
+    }
 }
 
 impl SideOf for Ipv6 {
     fn of(client: &mut Client) -> &mut Side<Ipv6> {
         &mut client.ipv6
+    }
+
+    fn missed(missed: &mut Missed) -> &mut Option<Generation> {
+        &mut missed.ipv6
     }
 }
 
@@ -133,7 +144,7 @@ impl Client {
             batch: None,
             dumping: None,
             stalled: false,
-            lost: false,
+            missed: Missed::default(),
         }
     }
 
@@ -302,7 +313,7 @@ impl Client {
     ) -> anyhow::Result<()> {
         match message {
             ClientMessage::Route(_) => {}
-            ClientMessage::Greeting(greeting) => self.greet(packet, greeting).await,
+            ClientMessage::Greeting(greeting) => self.greet(packet, greeting).await?,
             ClientMessage::Dump(dump) => self.dump(dump).await?,
             ClientMessage::BatchBegin(seq) => {
                 if self.batch.take().is_some() {
@@ -316,16 +327,18 @@ impl Client {
         Ok(())
     }
 
-    /// Adds a reply; one that finds no room is lost, as route(4) allows.
-    fn answer(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        if self.out.bytes() > self.config.queue {
-            self.flush();
-            if self.out.bytes() > self.config.queue {
-                self.lost = true;
-                return;
+    /// Adds a reply; one that finds no room is lost, as route(4) allows, and false
+    /// is returned.
+    fn answer(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if self.out.bytes() > self.config.queue && !self.flush() {
+            let room = self.out.bytes() <= self.config.queue;
+            self.missed.others |= !room;
+            if !room {
+                return false;
             }
         }
         self.out.push(encode);
+        true
     }
 
     fn ack(&self, packet: &mut Packet, seq: i32, result: Result<Generation, Errno>) {

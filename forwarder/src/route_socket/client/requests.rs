@@ -146,19 +146,19 @@ impl Client {
         let follows = outcome.changed
             && self.listens()
             && self.dumping.is_none()
+            && !self.missed.is_any()
             && self.out.bytes() < self.config.queue;
         let number = outcome.generation.number;
         if follows && F::of(self).cursor.number + 1 < number {
-            self.tell_up_to::<F>(number - 1).await?;
+            self.tell_up_to::<F>(number - 1, self.not_copied()).await?;
         }
-        if !silent {
-            self.answer(|out| reply.encode(out));
-        }
-        if follows && F::of(self).cursor.number + 1 == number {
+        // Where the reply is lost the copy comes in its turn.
+        let told = silent || self.answer(|out| reply.encode(out));
+        if follows && told && F::of(self).cursor.number + 1 == number {
             if outcome.alone {
                 F::of(self).cursor = outcome.generation;
             } else {
-                self.tell_up_to::<F>(number).await?;
+                self.tell_up_to::<F>(number, Some(self.id)).await?;
             }
         }
         if outcome.changed {

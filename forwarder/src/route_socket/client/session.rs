@@ -17,8 +17,14 @@ use super::{Client, Packet, SideOf, WINDOW};
 use crate::rib_task::Pulled;
 
 impl Client {
-    pub(super) async fn greet(&mut self, packet: &Packet, greeting: Greeting) {
-        let refused = if self.greeted {
+    /// # Errors
+    /// A client that is owed a descriptor and does not read: it is hung up on.
+    pub(super) async fn greet(
+        &mut self,
+        packet: &Packet,
+        greeting: Greeting,
+    ) -> anyhow::Result<()> {
+        let mut refused = if self.greeted {
             Some(Errno::Eexist)
         } else if !greeting.name.is_empty() && !self.place.may_change(packet.sender) {
             Some(Errno::Eperm)
@@ -31,7 +37,11 @@ impl Client {
             self.ipv4.skip();
             self.ipv6.skip();
             if greeting.flags & extension::ACK_CHANNEL != 0 {
-                channel = socket::ack_channel().ok();
+                // Out of descriptors: better refused than waited for in vain.
+                match socket::ack_channel() {
+                    Ok(made) => channel = Some(made),
+                    Err(_) => refused = Some(Errno::Enobufs),
+                }
             }
         }
         let reply = GreetingReply {
@@ -45,7 +55,8 @@ impl Client {
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
         if refused.is_some() {
-            return self.answer(|out| out.extend_from_slice(&bytes));
+            self.answer(|out| out.extend_from_slice(&bytes));
+            return Ok(());
         }
         if !greeting.name.is_empty() {
             let stale = Duration::from_secs(u64::from(greeting.stale_time));
@@ -57,10 +68,8 @@ impl Client {
             // greets before it is told anything.
             Some((ours, theirs)) => {
                 self.out.flush(&self.connection);
-                if self.connection.send_with(&bytes, &theirs) != Sent::Whole {
-                    self.out.deaf = true;
-                    return;
-                }
+                let sent = self.connection.send_with(&bytes, &theirs);
+                anyhow::ensure!(sent == Sent::Whole, "no room for the reply to a greeting");
                 let mut out = Outbox::default();
                 out.packed = true;
                 self.acks = Some((ours, out));
@@ -74,6 +83,7 @@ impl Client {
         self.greeted = true;
         self.entry.greeted(&greeting);
         self.greeting = greeting;
+        Ok(())
     }
 
     /// Asks for what a dump needs, as of one state of each family.
@@ -97,13 +107,12 @@ impl Client {
         if request.live_tail {
             if let Some(snapshot) = &ipv4 {
                 self.ipv4.cursor = snapshot.generation;
+                self.missed.ipv4 = None;
             }
             if let Some(snapshot) = &ipv6 {
                 self.ipv6.cursor = snapshot.generation;
+                self.missed.ipv6 = None;
             }
-            // Whatever was missed before is in the dump.
-            self.lost = false;
-            self.stalled = false;
         }
         self.dumping = Some(Dumping::new(request, ipv4, ipv6, at));
         Ok(())

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use forwarder_core::net::{Ipv4, Ipv6};
 use forwarder_core::rib::Generation;
+use forwarder_core::rib::socket::ClientId;
 use forwarder_core::route_event::Announced;
 use forwarder_core::route_msg::extension::{Desync, Generations, NO_OWN_COPIES};
 use forwarder_core::route_msg::number::*;
@@ -33,7 +35,7 @@ impl Client {
     pub(super) fn take(&mut self, event: Result<Arc<Announced>, RecvError>) {
         match event {
             Ok(event) => self.waiting.push_back(event),
-            Err(_) => self.lost = true,
+            Err(_) => self.missed.others = true,
         }
     }
 
@@ -41,7 +43,7 @@ impl Client {
         while let Some(events) = &mut self.events {
             match events.try_recv() {
                 Ok(event) => self.waiting.push_back(event),
-                Err(TryRecvError::Lagged(_)) => self.lost = true,
+                Err(TryRecvError::Lagged(_)) => self.missed.others = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
@@ -67,49 +69,64 @@ impl Client {
         let stalled = std::mem::take(&mut self.stalled);
         if stalled && self.greeting.mode != Mode::Reliable {
             let most = u64::try_from(self.config.queue).unwrap_or(u64::MAX) / MESSAGE;
-            self.lost |= self.ipv4.lag() > most || self.ipv6.lag() > most;
+            if self.ipv4.lag() > most {
+                self.skip::<Ipv4>();
+            }
+            if self.ipv6.lag() > most {
+                self.skip::<Ipv6>();
+            }
         }
-        if std::mem::take(&mut self.lost) {
-            let told = (self.ipv4.skip(), self.ipv6.skip());
-            self.mark(told);
-            return Ok(false);
-        }
-        let except = (self.greeting.flags & NO_OWN_COPIES != 0).then_some(self.id);
+        self.mark();
+        let except = self.not_copied();
         let (greeting, out) = (&self.greeting, &mut self.out);
-        let at = (self.ipv4.cursor, self.ipv6.cursor);
         let copy = |message| copy(greeting, out, &message);
         let ipv4 = self.ipv4.tell(Some(heads.0.number), except, copy).await?;
         let (greeting, out) = (&self.greeting, &mut self.out);
         let copy = |message| self::copy(greeting, out, &message);
         let ipv6 = self.ipv6.tell(Some(heads.1.number), except, copy).await?;
-        match (ipv4, ipv6) {
-            (Told::Lost(told), _) => {
-                self.ipv6.skip();
-                self.mark((told, at.1));
+        let mut more = false;
+        for (told, missed) in [(ipv4, &mut self.missed.ipv4), (ipv6, &mut self.missed.ipv6)] {
+            match told {
+                Told::Lost(at) => {
+                    missed.get_or_insert(at);
+                }
+                Told::More => more = true,
+                Told::All => {}
             }
-            (_, Told::Lost(told)) => {
-                self.ipv4.skip();
-                self.mark((at.0, told));
-            }
-            (Told::More, _) | (_, Told::More) => return Ok(true),
-            (Told::All, Told::All) => {}
         }
-        Ok(false)
+        self.mark();
+        Ok(more)
     }
 
-    /// The marker, whatever the client's filters say.
-    pub(super) fn mark(&mut self, told: (Generation, Generation)) {
+    /// Goes to the end of a family's journal without telling what is in it.
+    fn skip<F: SideOf>(&mut self) {
+        let told = F::of(self).skip();
+        F::missed(&mut self.missed).get_or_insert(told);
+    }
+
+    /// The marker, if anything was missed, whatever the client's filters say.
+    fn mark(&mut self) {
+        if !self.missed.is_any() {
+            return;
+        }
+        let missed = std::mem::take(&mut self.missed);
+        let from = self.generations();
         let marker = Desync {
             errno: (self.greeting.mode == Mode::Error).then_some(Errno::Enobufs),
             told: Generations {
-                epoch: told.0.epoch,
-                ipv4: told.0.number,
-                ipv6: told.1.number,
+                epoch: from.epoch,
+                ipv4: missed.ipv4.map_or(from.ipv4, |told| told.number),
+                ipv6: missed.ipv6.map_or(from.ipv6, |told| told.number),
             },
-            from: self.generations(),
+            from,
         };
         self.entry.count_marker();
         self.out.push(|out| marker.encode(out));
+    }
+
+    /// Whose changes it is not told of: its own, if it has said so.
+    pub(super) fn not_copied(&self) -> Option<ClientId> {
+        (self.greeting.flags & NO_OWN_COPIES != 0).then_some(self.id)
     }
 
     pub(super) fn generations(&self) -> Generations {
@@ -120,28 +137,31 @@ impl Client {
         }
     }
 
-    /// Tells of one family's changes but our own, up to a generation that the
-    /// RIB has reached, and of the events before them.
-    pub(super) async fn tell_up_to<F: SideOf>(&mut self, number: u64) -> anyhow::Result<()> {
+    /// Tells of one family's changes up to a generation that the RIB has reached,
+    /// but for what `except` has caused, and of the events before them.
+    pub(super) async fn tell_up_to<F: SideOf>(
+        &mut self,
+        number: u64,
+        except: Option<ClientId>,
+    ) -> anyhow::Result<()> {
         self.take_events();
         self.tell_events();
-        let mut told = Vec::new();
-        let id = self.id;
-        let side = F::of(self);
-        loop {
+        let mut messages = Vec::new();
+        let lost = loop {
+            let side = F::of(self);
             match side
-                .tell(Some(number), Some(id), |message| told.push(message))
+                .tell(Some(number), except, |message| messages.push(message))
                 .await?
             {
                 Told::More => {}
-                Told::All => break,
-                Told::Lost(_) => {
-                    self.lost = true;
-                    break;
-                }
+                Told::All => break None,
+                Told::Lost(told) => break Some(told),
             }
+        };
+        if let Some(told) = lost {
+            F::missed(&mut self.missed).get_or_insert(told);
         }
-        for message in &told {
+        for message in &messages {
             copy(&self.greeting, &mut self.out, message);
         }
         Ok(())
