@@ -183,7 +183,10 @@ impl<F: ProgrammedFamily> Programmer<F> {
         }
         self.export(plane).await;
         if self.backlog.is_empty() {
-            self.reached.xdp = self.cursor;
+            // Ours are in the maps only once they are in the kernel.
+            if !self.exports() || !self.exporter.has_additions() {
+                self.reached.xdp = self.cursor;
+            }
             if !self.exports() || !self.exporter.has_work() {
                 self.reached.kernel = self.cursor;
             }

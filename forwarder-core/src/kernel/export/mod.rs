@@ -336,6 +336,11 @@ impl<F: Family> Exporter<F> {
         self.kernel_known && !(self.additions.is_empty() && self.removals.is_empty())
     }
 
+    /// Whether routes wait to be put into the kernel; what it refused does not.
+    pub fn has_additions(&self) -> bool {
+        !self.additions.is_empty()
+    }
+
     /// How a prefix stands.
     pub fn installed(&self, prefix: F::Prefix) -> Installed {
         self.entries

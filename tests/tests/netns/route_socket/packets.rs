@@ -1,11 +1,15 @@
 //! What happens to packets, told.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, ensure};
 use forwarder::route_client::blocking::Client;
 use forwarder::route_client::{Options, Route};
+use forwarder_core::route_msg::RequestKind;
 use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::{Message, Request, link};
 use forwarder_tests::lab::{self, SHORT, wait_for};
+use ipnet::IpNet;
 
 use super::redirects::{ACCEPT, redirect};
 use super::{Bed, ESRCH, GATEWAY, case, configured};
@@ -153,6 +157,20 @@ fn route4_an_acknowledgement_can_wait_for_the_fast_path() {
             let shown = bed.router.show(&format!("routes {prefix}"))?;
             ensure!(shown[0]["installed"]["xdp"] == true, "{shown}");
         }
+        // More than the kernel is given at a time: ours follow it into the maps.
+        let many: Vec<_> = (0..2000_u32)
+            .map(|number| {
+                let prefix = IpNet::new(Ipv4Addr::from(0x0b00_0000 + number).into(), 32)?;
+                let route = Route::to(prefix).via(GATEWAY.parse()?);
+                Ok(route.request(RequestKind::Add))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        for result in client.pipeline(&many)? {
+            ensure!(result.is_ok(), "{result:?}");
+        }
+        let fib = bed.router.show("fib")?;
+        let prefixes = fib["prefixes"].as_u64().unwrap_or_default();
+        ensure!(prefixes >= 2050, "{fib}");
         Ok(())
     });
 }
