@@ -38,6 +38,11 @@ use statics::Statics;
 /// its routes in already, and the API's readers are few.
 const COMMANDS: usize = 64;
 
+/// News that wait for the exporter before the kernel's are left in its socket,
+/// which counts what it drops and is read afresh then. A full table of ours,
+/// dumped, is about as many.
+const OURS: usize = 1 << 20;
+
 /// How long a redirect is followed.
 const REDIRECT_LASTS: Duration = Duration::from_secs(600);
 
@@ -284,10 +289,11 @@ pub struct RibTask<F: Family> {
     store: RouteStore,
     /// Redirects that are followed, and until when.
     redirects: BTreeMap<F::Prefix, Instant>,
-    /// News for the exporter, the latest of each prefix, while its channel is
-    /// full. Waiting for it here would be a deadlock: its owner waits for us
-    /// when it pulls.
-    ours: BTreeMap<F::Prefix, OursEvent<F>>,
+    /// News for the exporter while its channel is full. Waiting for it here
+    /// would be a deadlock: its owner waits for us when it pulls. All of them
+    /// in the kernel's order, not the latest of each prefix: it tells its own
+    /// changes from others' by having heard of each of its own.
+    ours: Vec<OursEvent<F>>,
 }
 
 /// The database and the way to it. `epoch` differs with each start; routes of
@@ -332,7 +338,7 @@ pub fn new<F: Family>(
         rip_prefixes,
         store,
         redirects: BTreeMap::new(),
-        ours: BTreeMap::new(),
+        ours: Vec::new(),
     };
     Ok((
         RibHandle {
@@ -360,9 +366,11 @@ impl<F: Family> RibTask<F> {
                 () = cancel.cancelled() => return,
                 // The exporter ends only when the daemon does.
                 Ok(permit) = exporter.reserve(), if !self.ours.is_empty() => {
-                    permit.send(std::mem::take(&mut self.ours).into_values().collect());
+                    permit.send(std::mem::take(&mut self.ours));
                 }
-                Some(events) = self.links.events.recv() => self.kernel_events(events),
+                Some(events) = self.links.events.recv(), if self.ours.len() < OURS => {
+                    self.kernel_events(events);
+                }
                 Some(command) = self.commands.recv() => self.command(command),
                 Ok(()) = self.links.interfaces.changed() => self.apply_statics(),
                 () = expiry => self.expire(),
@@ -444,11 +452,11 @@ impl<F: Family> RibTask<F> {
                 ImportOp::Withdraw { table, prefix } => {
                     self.rib.withdraw(table, prefix, Slot::Kernel);
                 }
-                ImportOp::OursSeen { prefix, route } => {
-                    self.ours.insert(prefix, OursEvent::Seen(route));
+                ImportOp::OursSeen { route, .. } => {
+                    self.ours.push(OursEvent::Seen(route));
                 }
                 ImportOp::OursGone { prefix } => {
-                    self.ours.insert(prefix, OursEvent::Gone(prefix));
+                    self.ours.push(OursEvent::Gone(prefix));
                 }
             }
         }
@@ -656,3 +664,6 @@ fn wall_clock() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;
