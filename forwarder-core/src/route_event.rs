@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::interface::{Interface, InterfaceAddress, Interfaces};
+use crate::rib::socket::ClientId;
 use crate::route_msg::extension::Generations;
 use crate::route_msg::number::*;
 use crate::route_msg::{IfAddr, IfAnnounce, IfInfo, LinkAddr, RouteMessage};
@@ -15,7 +16,8 @@ use crate::route_msg::{IfAddr, IfAnnounce, IfInfo, LinkAddr, RouteMessage};
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RouteEvent {
-    /// `RTM_LOSING`, `RTM_REDIRECT`, `RTM_MISS`, `RTM_RESOLVE`.
+    /// `RTM_LOSING`, `RTM_REDIRECT`, `RTM_MISS`, `RTM_RESOLVE`; the answer to a
+    /// question, or a refusal.
     Route(Box<RouteMessage>),
     /// `RTM_NEWADDR`, `RTM_DELADDR`.
     IfAddr(IfAddr),
@@ -65,6 +67,9 @@ pub struct Announced {
     pub event: RouteEvent,
     /// Who hears of it has to know the routes of this state first.
     pub after: Generations,
+    /// Whose question or refused request it answers: told to those who want to hear
+    /// of others' (`CLASSIC_COPIES`), and not to the one who asked.
+    pub asked_by: Option<ClientId>,
 }
 
 /// What lies between two states of the interfaces, in the order that BSD tells

@@ -13,10 +13,10 @@ use std::time::Duration;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ifindex, Ipv4, Ipv6, TableId};
 use forwarder_core::rib::Generation;
+use forwarder_core::rib::socket::state_of;
 use forwarder_core::route::Source;
 use forwarder_core::route_event::{RouteEvent, interface_events};
 use forwarder_core::route_msg::IfAddr;
-use forwarder_core::route_msg::extension::Generations;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -60,18 +60,10 @@ async fn gone(
     interfaces: Arc<Interfaces>,
     address: IfAddr,
 ) {
-    let at = match address.address.addr() {
-        IpAddr::V4(_) => routes_gone(ipv4, &interfaces, &address).await,
-        IpAddr::V6(_) => routes_gone(ipv6, &interfaces, &address).await,
+    let after = match address.address.addr() {
+        IpAddr::V4(_) => state_of::<Ipv4>(routes_gone(ipv4, &interfaces, &address).await),
+        IpAddr::V6(_) => state_of::<Ipv6>(routes_gone(ipv6, &interfaces, &address).await),
     };
-    let mut after = Generations {
-        epoch: at.epoch,
-        ..Generations::default()
-    };
-    match address.address.addr() {
-        IpAddr::V4(_) => after.ipv4 = at.number,
-        IpAddr::V6(_) => after.ipv6 = at.number,
-    }
     events.publish_after(RouteEvent::IfAddr(address), after);
 }
 

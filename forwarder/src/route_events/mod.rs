@@ -1,9 +1,9 @@
 //! Publishes what the routing socket tells besides changes of routes.
 //!
-//! [`Events`] is the one channel; a listener that falls behind it is told that
-//! it missed something, as with the journal. [`interfaces`] follows the
-//! interfaces, [`packets`] what happens to packets;
-//! [`redirects`] hears ICMP.
+//! [`Events`] is where they are published; a listener that falls behind is told
+//! that it missed something, as with the journal. [`interfaces`] follows the
+//! interfaces, [`packets`] what happens to packets, [`redirects`] hears ICMP. The
+//! socket's clients publish what they were answered, for those who ask for it.
 
 mod interfaces;
 mod packets;
@@ -11,7 +11,9 @@ mod redirects;
 
 use std::sync::Arc;
 
+use forwarder_core::rib::socket::ClientId;
 use forwarder_core::route_event::{Announced, RouteEvent};
+use forwarder_core::route_msg::RouteMessage;
 use forwarder_core::route_msg::extension::Generations;
 use tokio::sync::broadcast;
 
@@ -27,6 +29,9 @@ const DEPTH: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Events {
     sender: broadcast::Sender<Arc<Announced>>,
+    /// What clients were answered. A channel of its own: whoever asks much pushes
+    /// nothing out that others need for their tables.
+    answers: broadcast::Sender<Arc<Announced>>,
 }
 
 impl Events {
@@ -34,6 +39,7 @@ impl Events {
     pub fn new() -> Events {
         Events {
             sender: broadcast::channel(DEPTH).0,
+            answers: broadcast::channel(DEPTH).0,
         }
     }
 
@@ -50,13 +56,41 @@ impl Events {
 
     /// Publishes an event that comes after routes.
     pub fn publish_after(&self, event: RouteEvent, after: Generations) {
+        let asked_by = None;
         // Without listeners it is lost, as on BSD.
-        let _ = self.sender.send(Arc::new(Announced { event, after }));
+        let _ = self.sender.send(Arc::new(Announced {
+            event,
+            after,
+            asked_by,
+        }));
+    }
+
+    /// Publishes what a client was answered. It is put together only if somebody
+    /// listens for such.
+    pub fn publish_answer(
+        &self,
+        asked_by: ClientId,
+        after: Generations,
+        answer: impl FnOnce() -> RouteMessage,
+    ) {
+        if self.answers.receiver_count() == 0 {
+            return;
+        }
+        let _ = self.answers.send(Arc::new(Announced {
+            event: RouteEvent::Route(Box::new(answer())),
+            after,
+            asked_by: Some(asked_by),
+        }));
     }
 
     /// Listens from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Announced>> {
         self.sender.subscribe()
+    }
+
+    /// Listens to what clients are answered.
+    pub fn listen_to_answers(&self) -> broadcast::Receiver<Arc<Announced>> {
+        self.answers.subscribe()
     }
 }
 

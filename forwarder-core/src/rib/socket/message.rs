@@ -6,8 +6,9 @@ use ipnet::IpNet;
 
 use crate::net::{Family, Ifindex, TableId};
 use crate::rib::entry::Slot;
-use crate::rib::{Change, Origin};
+use crate::rib::{Change, Generation, Origin};
 use crate::route::{Route, RouteType, Source};
+use crate::route_msg::extension::Generations;
 use crate::route_msg::number::*;
 use crate::route_msg::{Gateway, LinkAddr, RouteMessage};
 
@@ -34,6 +35,19 @@ pub fn is_told<F: Family>(table: TableId, route: &Route<F>) -> bool {
         | RouteType::Blackhole
         | RouteType::Unreachable
         | RouteType::Prohibit => table != TableId::LOCAL,
+    }
+}
+
+/// A state of one family's table, the other's being as it likes.
+pub fn state_of<F: Family>(generation: Generation) -> Generations {
+    let (ipv4, ipv6) = match F::BITS {
+        32 => (generation.number, 0),
+        _ => (0, generation.number),
+    };
+    Generations {
+        epoch: generation.epoch,
+        ipv4,
+        ipv6,
     }
 }
 

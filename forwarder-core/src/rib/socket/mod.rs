@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use self::batch::Refused;
 use self::holds::Holds;
-pub use self::message::{is_told, route_message, tell_change, tell_route};
+pub use self::message::{is_told, route_message, state_of, tell_change, tell_route};
 use self::owners::Owners;
 pub use self::table::Stored;
 use super::{Change, Generation};

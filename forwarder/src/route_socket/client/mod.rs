@@ -39,6 +39,7 @@ use super::socket::{self, Connection, Received};
 use super::users::{Place, Sender};
 use super::{Parts, lldata};
 use crate::dataplane::programmer::Reached;
+use crate::route_events::Events;
 
 /// Requests that a client may have unanswered: their acknowledgements fit in the
 /// channel's buffer.
@@ -62,6 +63,9 @@ pub(super) struct Client {
     ipv6: Side<Ipv6>,
     /// `None` = it does not listen.
     events: Option<broadcast::Receiver<Arc<Announced>>>,
+    /// What others are answered; `None` = it does not want to know.
+    answers: Option<broadcast::Receiver<Arc<Announced>>>,
+    published: Events,
     reached: watch::Receiver<[Reached; 2]>,
     /// Events that wait for the routes which belong before them.
     waiting: VecDeque<Arc<Announced>>,
@@ -135,6 +139,8 @@ impl Client {
             ipv4: Side::new(parts.rib4.clone()),
             ipv6: Side::new(parts.rib6.clone()),
             events: Some(parts.events.listen()),
+            answers: (parts.config.classic_copies).then(|| parts.events.listen_to_answers()),
+            published: parts.events.clone(),
             reached: parts.reached.clone(),
             waiting: VecDeque::new(),
             greeting: Greeting::default(),
@@ -172,6 +178,7 @@ impl Client {
                 changed = self.ipv4.rib.generation.changed(), if listens => changed?,
                 changed = self.ipv6.rib.generation.changed(), if listens => changed?,
                 event = next_event(&mut self.events), if listens => self.take(event),
+                event = next_event(&mut self.answers), if listens => self.take(event),
                 writable = self.connection.writable(), if waits => writable?,
                 () = tokio::time::sleep(LOOK), if !reads => {
                     if self.connection.is_gone() {
@@ -249,7 +256,7 @@ impl Client {
             match request::read(&packet.bytes[range.clone()]) {
                 Ok(ClientMessage::Route(request)) if lldata::is_about(&request) => {
                     self.ask(&mut packet, std::mem::take(&mut asked)).await?;
-                    self.neighbour(&mut packet, &request, range).await;
+                    self.neighbour(&mut packet, &request, &range).await;
                 }
                 Ok(ClientMessage::Route(request)) => {
                     let family = |(other, _): &Asked| other.address.is_ipv4();

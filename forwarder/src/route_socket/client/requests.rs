@@ -6,9 +6,9 @@ use std::ops::Range;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ipv4, Ipv6};
 use forwarder_core::rib::Generation;
-use forwarder_core::rib::socket::{Outcome, Request};
-use forwarder_core::route_msg::extension::NO_OWN_COPIES;
-use forwarder_core::route_msg::{Errno, RouteRequest, request};
+use forwarder_core::rib::socket::{Outcome, Request, state_of};
+use forwarder_core::route_msg::extension::{Generations, NO_OWN_COPIES};
+use forwarder_core::route_msg::{Errno, RequestKind, RouteRequest, request};
 
 use super::super::users::Sender;
 use super::super::{lldata, translate};
@@ -72,14 +72,29 @@ impl Client {
                         .await?;
                 }
                 Err(errno) => {
-                    let pid = packet.sender.pid;
-                    let bytes = &packet.bytes[range.clone()];
-                    self.answer(|out| request::refuse(bytes, pid, errno, out));
-                    self.ack(packet, request.seq, Err(errno));
+                    let after = state_of::<F>(*F::of(self).rib.generation.borrow());
+                    self.refuse(packet, request, range, errno, after);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Sends a request back with the reason, and lets those know who want to.
+    fn refuse(
+        &mut self,
+        packet: &mut Packet,
+        request: &RouteRequest,
+        at: &Range<usize>,
+        errno: Errno,
+        after: Generations,
+    ) {
+        let pid = packet.sender.pid;
+        let bytes = &packet.bytes[at.clone()];
+        self.answer(|out| request::refuse(bytes, pid, errno, out));
+        self.ack(packet, request.seq, Err(errno));
+        self.published
+            .publish_answer(self.id, after, || request.refusal(pid, errno));
     }
 
     /// The sender's rights, then what stands against the request itself.
@@ -103,7 +118,7 @@ impl Client {
         &mut self,
         packet: &mut Packet,
         request: &RouteRequest,
-        at: Range<usize>,
+        at: &Range<usize>,
     ) {
         let sender = packet.sender;
         let result = if self.batch.is_some() {
@@ -123,11 +138,7 @@ impl Client {
                 // Of no generation: the entry is not the RIB's.
                 self.ack(packet, request.seq, Ok(Generation::default()));
             }
-            Err(errno) => {
-                let bytes = &packet.bytes[at];
-                self.answer(|out| request::refuse(bytes, sender.pid, errno, out));
-                self.ack(packet, request.seq, Err(errno));
-            }
+            Err(errno) => self.refuse(packet, request, at, errno, Generations::default()),
         }
     }
 
@@ -151,6 +162,11 @@ impl Client {
         let number = outcome.generation.number;
         if follows && F::of(self).cursor.number + 1 < number {
             self.tell_up_to::<F>(number - 1, self.not_copied()).await?;
+        }
+        if request.kind == RequestKind::Get {
+            let after = state_of::<F>(outcome.generation);
+            self.published
+                .publish_answer(self.id, after, || reply.clone());
         }
         // Where the reply is lost the copy comes in its turn.
         let told = silent || self.answer(|out| reply.encode(out));

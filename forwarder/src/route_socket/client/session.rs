@@ -78,6 +78,9 @@ impl Client {
         }
         if greeting.flags & NO_LISTEN != 0 {
             self.events = None;
+            self.answers = None;
+        } else if greeting.flags & extension::CLASSIC_COPIES != 0 && self.answers.is_none() {
+            self.answers = Some(self.published.listen_to_answers());
         }
         self.out.packed = greeting.flags & PACKED != 0;
         self.greeted = true;

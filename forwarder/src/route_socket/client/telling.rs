@@ -40,11 +40,13 @@ impl Client {
     }
 
     fn take_events(&mut self) {
-        while let Some(events) = &mut self.events {
-            match events.try_recv() {
-                Ok(event) => self.waiting.push_back(event),
-                Err(TryRecvError::Lagged(_)) => self.missed.others = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        for events in [&mut self.events, &mut self.answers].into_iter().flatten() {
+            loop {
+                match events.try_recv() {
+                    Ok(event) => self.waiting.push_back(event),
+                    Err(TryRecvError::Lagged(_)) => self.missed.others = true,
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                }
             }
         }
     }
@@ -52,11 +54,14 @@ impl Client {
     /// Tells the events whose time has come.
     pub(super) fn tell_events(&mut self) {
         let (ipv4, ipv6) = (self.ipv4.cursor.number, self.ipv6.cursor.number);
-        let (greeting, out) = (&self.greeting, &mut self.out);
+        let (own, greeting, out) = (self.id, &self.greeting, &mut self.out);
         self.waiting.retain(|announced| {
             let ripe = announced.after.ipv4 <= ipv4 && announced.after.ipv6 <= ipv6;
             let event = &announced.event;
-            if ripe && wants(greeting, event.family(), event.kind()) {
+            if ripe
+                && announced.asked_by != Some(own)
+                && wants(greeting, event.family(), event.kind())
+            {
                 out.push(|out| event.encode(out));
             }
             !ripe

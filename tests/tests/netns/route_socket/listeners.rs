@@ -3,13 +3,14 @@
 use std::net::Shutdown;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use forwarder_tests::bsd::number::*;
-use forwarder_tests::bsd::{Client, Request};
+use forwarder_tests::bsd::{Client, Message, Request, greeting, ip};
+use forwarder_tests::lab::SHORT;
 use nix::sys::socket::{MsgFlags, send};
 use std::os::fd::AsRawFd as _;
 
-use super::{EEXIST, GATEWAY, SUBNET, case, configured};
+use super::{EEXIST, EPROTONOSUPPORT, GATEWAY, SUBNET, case, configured};
 
 /// The reply goes to the sender and to every listener, the same bytes.
 #[test]
@@ -35,6 +36,107 @@ fn route4_failures_and_answers_to_questions_go_to_who_asked_alone() {
         client.done(Request::get(SUBNET)?)?;
         let heard = listener.drain()?;
         ensure!(heard.is_empty(), "{heard:?}");
+        Ok(())
+    });
+}
+
+/// Bytes that nobody reads (`sin_zero`), and that no message of ours has.
+const STRAY: [u8; 8] = [0xa5; 8];
+/// The route that ends what a listener is asked about.
+const END: &str = "203.0.113.128/25";
+
+/// What a listener hears before [`END`].
+fn heard(listener: &Client) -> anyhow::Result<Vec<Message>> {
+    let mut heard = Vec::new();
+    loop {
+        let next = listener.next_within(SHORT)?;
+        let message = next.with_context(|| format!("{END} is not told of: {heard:#?}"))?;
+        if message.prefix().as_deref() == Some(END) {
+            return Ok(heard);
+        }
+        heard.push(message);
+    }
+}
+
+fn has_stray(message: &Message) -> bool {
+    let mut windows = message.bytes().windows(STRAY.len());
+    windows.any(|bytes| bytes == STRAY)
+}
+
+/// A change, a refusal, a refusal of a message with bytes that are not to be told,
+/// one that cannot be read, and a question; then [`END`].
+fn ask_and_be_refused(client: &mut Client) -> anyhow::Result<[Message; 3]> {
+    let added = client.done(Request::add(SUBNET, GATEWAY)?)?;
+    let refused = client.refused(Request::add(SUBNET, GATEWAY)?, EEXIST)?;
+    let mut gateway = ip(GATEWAY.parse()?);
+    gateway[8..].copy_from_slice(&STRAY);
+    let stray = Request::add(SUBNET, GATEWAY)?.raw(RTA_GATEWAY, &gateway);
+    let stray = stray.seq(77);
+    client.send(&stray.bytes())?;
+    let refused_too = client.wait("its refusal", |message| message.seq() == 77)?;
+    ensure!(has_stray(&refused_too), "the sender gets its own bytes");
+    client.send(&stray.set(2, &[0]).bytes())?;
+    client.wait("the other's", |message| message.errno() == EPROTONOSUPPORT)?;
+    let got = client.done(Request::get(SUBNET)?)?;
+    client.done(Request::add(END, GATEWAY)?)?;
+    Ok([added, refused, got])
+}
+
+/// Configured for all: each hears all of it in its order, its own once.
+#[test]
+fn route4_classic_copies_go_to_all_without_a_byte_that_was_not_read() {
+    configured(
+        "classic",
+        "[route-socket]\nclassic-copies = true\n",
+        |bed, client| {
+            let listener = bed.client()?;
+            let [added, refused, got] = ask_and_be_refused(client)?;
+            let heard = heard(&listener)?;
+            let stray = heard.iter().find(|message| has_stray(message));
+            ensure!(stray.is_none(), "{stray:?}");
+            let [first, second, third, last] = &heard[..] else {
+                bail!("{heard:#?}");
+            };
+            ensure!(*first == added && *last == got, "{heard:#?}");
+            for (told, seq) in [(second, refused.seq()), (third, 77)] {
+                ensure!(
+                    told.kind() == RTM_ADD
+                        && told.errno() == EEXIST
+                        && told.flags() & RTF_DONE == 0,
+                    "{told:#?}"
+                );
+                ensure!(
+                    told.pid() == refused.pid() && told.seq() == seq,
+                    "{told:#?}"
+                );
+                ensure!(told.prefix().as_deref() == Some(SUBNET), "{told:#?}");
+                ensure!(told.gateway().as_deref() == Some(GATEWAY), "{told:#?}");
+            }
+            // Who asked has read every reply; what is left is not one of them again.
+            let left = client.drain()?;
+            ensure!(left.is_empty(), "{left:#?}");
+            Ok(())
+        },
+    );
+}
+
+/// The same for the one who asks for it in its greeting, and for nobody else.
+#[test]
+fn route4_a_greeting_asks_for_others_answers_and_failures() {
+    const CLASSIC_COPIES: u32 = 0x20;
+
+    case("classic-one", |bed, client| {
+        let (listener, other) = (bed.client()?, bed.client()?);
+        listener.send(&greeting(0, CLASSIC_COPIES))?;
+        listener.wait("the reply", |message| message.kind() == RTM_GREETING_REPLY)?;
+        let [added, refused, got] = ask_and_be_refused(client)?;
+        let (heard, others) = (heard(&listener)?, heard(&other)?);
+        ensure!(others == [added.clone()], "{others:#?}");
+        let seqs: Vec<i32> = heard.iter().map(Message::seq).collect();
+        ensure!(
+            seqs == [added.seq(), refused.seq(), 77, got.seq()],
+            "{heard:#?}"
+        );
         Ok(())
     });
 }
