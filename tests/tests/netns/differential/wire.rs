@@ -1,5 +1,9 @@
-//! The far ends of a router's ports: raw frames in, and what comes out until a
-//! marker of ours does.
+//! The far ends of a router's ports: raw frames in, and what comes out until our
+//! markers do.
+//!
+//! Two markers to each port, because a frame goes one of two ways: redirected by
+//! the program, or up, through the kernel's queues. Neither way overtakes itself,
+//! but a busy machine lets one fall behind the other.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -16,6 +20,8 @@ use nix::sys::time::TimeVal;
 
 use super::twins::{PORTS, far_mac, port_mac};
 
+/// Markers that a frame is followed by and the program redirects.
+pub(super) const FAST_MARKERS: u64 = PORTS as u64;
 /// What a marker carries in front of its number.
 const MAGIC: &[u8; 8] = b"a marker";
 /// A router that takes longer for a marker has lost it.
@@ -37,10 +43,14 @@ impl Wire {
         Ok(Wire { ports: ports? })
     }
 
-    /// Sends a frame to a router's port, and behind it a marker to each port.
+    /// Sends a frame to a router's port, and behind it the markers to each port.
     pub(super) fn send(&self, port: usize, frame: &[u8], number: u64) -> anyhow::Result<()> {
         self.inject(port, frame)?;
-        (0..PORTS).try_for_each(|to| self.inject(port, &marker(port, to, number)))
+        for to in 0..PORTS {
+            self.inject(port, &marker(port, to, number, Way::Fast))?;
+            self.inject(port, &marker(port, to, number, Way::Up))?;
+        }
+        Ok(())
     }
 
     fn inject(&self, port: usize, frame: &[u8]) -> anyhow::Result<()> {
@@ -54,10 +64,11 @@ impl Wire {
     pub(super) fn receive(&self, number: u64) -> anyhow::Result<Vec<Output>> {
         let mut outputs = Vec::new();
         for port in 0..PORTS {
-            loop {
+            let mut markers = 0;
+            while markers < 2 {
                 let frame = self.next(port)?;
                 match marker_number(&frame) {
-                    Some(found) if found == number => break,
+                    Some(found) if found == number => markers += 1,
                     // Of a frame before, that had been given up.
                     Some(_) => {}
                     None => outputs.push((port, frame)),
@@ -75,7 +86,7 @@ impl Wire {
             &mut frame,
             MsgFlags::MSG_TRUNC,
         )
-        .with_context(|| format!("waiting for the marker out of port {port}"))?;
+        .with_context(|| format!("waiting for the markers out of port {port}"))?;
         ensure!(len <= frame.len(), "a frame of {len} bytes");
         frame.truncate(len);
         Ok(frame)
@@ -104,18 +115,31 @@ fn open(interface: &str) -> anyhow::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A packet with an IP option, which goes up in our router and keeps its place
-/// behind whatever went up before it.
-fn marker(from: usize, to: usize, number: u64) -> Vec<u8> {
+/// Which way a marker takes through our router.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Redirected: by a source that is on no link, which is never told of a
+    /// shorter way.
+    Fast,
+    /// Up, because of an IP option.
+    Up,
+}
+
+/// A packet that keeps its place behind whatever took its way before it.
+fn marker(from: usize, to: usize, number: u64, way: Way) -> Vec<u8> {
     let host = |port: usize, host: u8| [10, 0, port as u8 + 1, host].into();
+    let (source, options) = match way {
+        Way::Fast => ([192, 0, 2, 9].into(), vec![]),
+        Way::Up => (host(from, 3), vec![1, 1, 1, 0]),
+    };
     let mut payload = vec![0x30, 0, 0x31, 0, 0, 24, 0, 0];
     payload.extend(MAGIC);
     payload.extend(number.to_be_bytes());
     Frame {
         to: port_mac(from),
         from: far_mac(from),
-        options: vec![1, 1, 1, 0],
-        source: host(from, 3),
+        options,
+        source,
         destination: host(to, 2),
         payload,
         ..Frame::default()
