@@ -8,7 +8,7 @@ use crate::reason::Reason;
 
 /// Version of everything in this file. Stored in map `META`; a daemon adopts
 /// pinned maps only when it is equal.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Ports (attached or egress) that the tables hold.
 pub const MAX_PORTS: u32 = 256;

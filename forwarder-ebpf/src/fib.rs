@@ -95,7 +95,7 @@ fn id4(address_be: u32) -> Option<u32> {
     // SAFETY: as in `engine`.
     let words = unsafe { core::ptr::read_volatile(&raw const WORDS4) };
     let rows = MappedRows::new(&maps::ROWS4, words)?;
-    trie::lookup4(&rows, u32::from_be(address_be))
+    trie::lookup4(&rows, address_be)
 }
 
 /// An IPv6 address's.
@@ -115,14 +115,7 @@ fn id6(address_be: &[u32; 4]) -> Option<u32> {
     // SAFETY: as in `engine`.
     let words = unsafe { core::ptr::read_volatile(&raw const WORDS6) };
     let rows = MappedRows::new(&maps::ROWS6, words)?;
-    let [a, b, c, d] = *address_be;
-    let address = [
-        u32::from_be(a),
-        u32::from_be(b),
-        u32::from_be(c),
-        u32::from_be(d),
-    ];
-    trie::lookup6(&rows, address)
+    trie::lookup6(&rows, *address_be)
 }
 
 /// The word of a next-hop id. One out of range cannot be: the daemon allocates
@@ -164,32 +157,52 @@ impl<const N: usize> MappedRows<N> {
         })
     }
 
-    /// A word of a row that is an entry of its own.
+    /// Where an element of the array of rows is, counted in elements of `T`;
+    /// rows may be entries of their own.
     #[inline(always)]
-    fn of_entry(&self, row: u32, column: u32) -> u32 {
-        let Some(row) = self.table.get_ptr(row) else {
-            return NO_ROUTE;
-        };
-        let row = row as *const u32;
-        // SAFETY: a row has a word for each value of a byte; volatile because
-        // the daemon stores it at any time.
-        unsafe { core::ptr::read_volatile(row.add((column & 0xff) as usize)) }
+    fn element<T>(&self, index: u32) -> Option<*const T> {
+        if self.words == 0 {
+            let columns = (size_of::<Row>() / size_of::<T>()) as u32;
+            let row = self.table.get_ptr(index / columns)? as *const T;
+            // SAFETY: within the row.
+            return Some(unsafe { row.add((index % columns) as usize) });
+        }
+        let index = opaque(index as usize);
+        if index >= self.words as usize * (size_of::<u32>() / size_of::<T>()) {
+            return None;
+        }
+        // SAFETY: within the value, whose size in words `words` is.
+        Some(unsafe { (self.first as *const T).add(index) })
     }
 }
 
 impl<const N: usize> Rows for MappedRows<N> {
     #[inline(always)]
-    fn word(&self, row: u32, column: u32) -> u32 {
-        if self.words == 0 {
-            return self.of_entry(row, column);
+    fn word(&self, index: u32) -> u32 {
+        match self.element::<u32>(index) {
+            // SAFETY: by `element`; volatile because the daemon stores words at
+            // any time.
+            Some(word) => unsafe { core::ptr::read_volatile(word) },
+            None => NO_ROUTE,
         }
-        let index = opaque(((row as usize) << 8) | (column & 0xff) as usize);
-        if index >= self.words as usize {
-            return NO_ROUTE;
+    }
+
+    #[inline(always)]
+    fn half(&self, index: u32) -> u32 {
+        match self.element::<u16>(index) {
+            // SAFETY: as above.
+            Some(half) => unsafe { core::ptr::read_volatile(half) }.into(),
+            None => NO_ROUTE,
         }
-        // SAFETY: within the value, whose size in words that is; volatile
-        // because the daemon stores the word at any time.
-        unsafe { core::ptr::read_volatile(self.first.add(index)) }
+    }
+
+    #[inline(always)]
+    fn byte(&self, index: u32) -> u32 {
+        match self.element::<u8>(index) {
+            // SAFETY: as above.
+            Some(byte) => unsafe { core::ptr::read_volatile(byte) }.into(),
+            None => NO_ROUTE,
+        }
     }
 }
 

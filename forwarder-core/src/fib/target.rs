@@ -138,6 +138,9 @@ pub trait FibFamily: Family {
     /// The setting for the size of its trie.
     const ROWS_SETTING: &'static str;
 
+    /// How far its ids are from what narrow slots of its trie hold.
+    const LEAF_BASE: u32;
+
     /// The part of the maps that is this family's.
     const CAPACITY: Capacity;
 
@@ -153,6 +156,8 @@ impl FibFamily for Ipv4 {
     type Bits = u32;
 
     const ROWS_SETTING: &'static str = "ipv4-rows";
+
+    const LEAF_BASE: u32 = forwarder_common::trie::BASE4;
 
     const FIXED: &'static [(Ipv4Net, Reason)] = &[
         (net4(0, 0, 8), Reason::NotUnicast),
@@ -183,6 +188,8 @@ impl FibFamily for Ipv6 {
     type Bits = u128;
 
     const ROWS_SETTING: &'static str = "ipv6-rows";
+
+    const LEAF_BASE: u32 = forwarder_common::trie::BASE6;
 
     const FIXED: &'static [(Ipv6Net, Reason)] = &[
         // The unspecified and the loopback address.

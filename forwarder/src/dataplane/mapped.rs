@@ -109,14 +109,14 @@ fn index(row: u32, column: u32) -> usize {
 }
 
 impl Rows for MappedRows {
-    fn word(&self, row: u32, column: u32) -> u32 {
-        self.0.load(index(row, column)).unwrap_or(NO_ROUTE)
+    fn word(&self, index: u32) -> u32 {
+        self.0.load(index as usize).unwrap_or(NO_ROUTE)
     }
 }
 
 impl RowStore for MappedRows {
     fn load(&self, row: u32, column: u32) -> u32 {
-        self.word(row, column)
+        self.0.load(index(row, column)).unwrap_or(NO_ROUTE)
     }
 
     fn store(&mut self, row: u32, column: u32, word: u32) {

@@ -100,6 +100,15 @@ fn a_full_table_refuses_a_prefix_and_takes_it_after_a_release() {
         rows6: 256,
     };
     let mut bench = Bench::new(program::FORWARD, lookup);
+    // The bench's own route and these share the one row that is left.
+    for filler in ["198.18.1.0/24", "198.19.1.0/24", "198.20.1.0/24"] {
+        let filler = filler.parse().expect("prefix");
+        let set = bench
+            .tables
+            .of_mut::<Ipv4>()
+            .set_route(filler, ADJACENCY_ID);
+        set.expect("a quarter of a row");
+    }
     let prefix = "198.51.100.0/24".parse().expect("prefix");
     assert!(
         bench

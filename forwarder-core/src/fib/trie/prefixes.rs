@@ -122,4 +122,16 @@ impl<B: Bits> Prefixes<B> {
             Some((len, *id))
         })
     }
+
+    /// The ids of all that contain this one and are no longer than `len`.
+    pub(super) fn all_covering(
+        &self,
+        prefix: Prefix<B>,
+        len: u8,
+    ) -> impl Iterator<Item = u32> + '_ {
+        (0..=len).filter_map(move |len| {
+            let wider = Prefix::new(prefix.bits, len);
+            self.by_length[usize::from(len)].get(&wider.bits).copied()
+        })
+    }
 }

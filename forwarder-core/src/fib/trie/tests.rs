@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use forwarder_common::abi::{FIRST_COUNTED, FIRST_ID4, FIRST_ID6};
 use forwarder_common::trie::{Row, Rows, lookup4, lookup6};
 use ipnet::{Ipv4Net, Ipv6Net};
 use proptest::prelude::*;
@@ -23,7 +24,7 @@ trait Reader: FibFamily {
 
 impl Reader for Ipv4 {
     fn find(rows: &impl Rows, address: Self::Addr) -> Option<u32> {
-        lookup4(rows, address.to_bits())
+        lookup4(rows, address.to_bits().to_be())
     }
 
     fn number(address: Self::Addr) -> u128 {
@@ -38,7 +39,7 @@ impl Reader for Ipv4 {
 impl Reader for Ipv6 {
     fn find(rows: &impl Rows, address: Self::Addr) -> Option<u32> {
         let bits = address.to_bits();
-        let word = |shift: u32| (bits >> shift) as u32;
+        let word = |shift: u32| ((bits >> shift) as u32).to_be();
         lookup6(rows, [word(96), word(64), word(32), word(0)])
     }
 
@@ -56,7 +57,7 @@ struct Memory<F: Reader> {
     rows: Vec<Row>,
     /// Address, and the two answers that it may get.
     probes: Vec<(F::Addr, [Option<u32>; 2])>,
-    /// Rows that rest: a reader may be in them.
+    /// Nodes that rest: a reader may be in them.
     resting: Vec<u32>,
 }
 
@@ -71,18 +72,22 @@ impl<F: Reader> Memory<F> {
 }
 
 impl<F: Reader> Rows for Memory<F> {
-    fn word(&self, row: u32, column: u32) -> u32 {
-        self.rows[row as usize][column as usize % COLUMNS]
+    fn word(&self, index: u32) -> u32 {
+        self.rows[index as usize / COLUMNS][index as usize % COLUMNS]
     }
 }
 
 impl<F: Reader> RowStore for Memory<F> {
     fn load(&self, row: u32, column: u32) -> u32 {
-        self.word(row, column)
+        self.rows[row as usize][column as usize]
     }
 
     fn store(&mut self, row: u32, column: u32, word: u32) {
-        assert!(!self.resting.contains(&row), "row {row} rests");
+        let quarter = row * QUARTERS + column / (COLUMNS as u32 / QUARTERS);
+        let mut resting = self.resting.iter().copied().filter_map(child_node);
+        let rests =
+            |node: Node| (node.quarter..node.quarter + node.width.quarters()).contains(&quarter);
+        assert!(!resting.any(rests), "quarter {quarter} rests");
         self.rows[row as usize][column as usize] = word;
         for (address, allowed) in &self.probes {
             let found = F::find(self, *address);
@@ -147,7 +152,7 @@ impl<F: Reader> Checked<F> {
             let found = F::find(&self.memory, *address);
             assert_eq!(found, *expected, "{address}");
         }
-        assert_eq!(self.trie.rows_used(), ROOT_ROWS + nodes::<F>(&self.routes));
+        assert_eq!(self.trie.space.nodes(), nodes::<F>(&self.routes));
     }
 
     /// A grace period begins, and what was freed rests.
@@ -237,11 +242,25 @@ fn prefix6() -> impl Strategy<Value = Ipv6Net> {
     })
 }
 
+/// Of every width in both families, and on both sides of the widths' ends.
+fn id() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        4 => 0u32..5,
+        2 => FIRST_ID4 - 1..FIRST_ID4 + 2,
+        2 => FIRST_ID6..FIRST_ID6 + 2,
+        1 => 253u32..257,
+        1 => FIRST_ID6 - FIRST_ID4 + 253..FIRST_ID6 - FIRST_ID4 + 257,
+        1 => 65_533u32..65_537,
+        1 => FIRST_ID6 - FIRST_ID4 + 65_533..FIRST_ID6 - FIRST_ID4 + 65_537,
+        1 => FIRST_COUNTED..FIRST_COUNTED + 2,
+    ]
+}
+
 fn op<P: Clone + std::fmt::Debug>(
     prefix: impl Strategy<Value = P>,
 ) -> impl Strategy<Value = Op<P>> {
     prop_oneof![
-        6 => (prefix, 0u32..5).prop_map(|(prefix, id)| Op::Insert(prefix, id)),
+        6 => (prefix, id()).prop_map(|(prefix, id)| Op::Insert(prefix, id)),
         4 => (0usize..20).prop_map(Op::Remove),
         1 => Just(Op::Rest),
         1 => Just(Op::Release),
@@ -256,7 +275,8 @@ fn change<F: Reader>(ops: Vec<Op<F::Prefix>>, room: u32, absent: F::Prefix) {
             Op::Insert(prefix, id) => {
                 let before = table.trie.rows_used();
                 if table.insert(prefix, id).is_err() {
-                    assert!(!table.routes.contains_key(&prefix));
+                    let narrow = Trie::<F>::width(leaf(id)) == Width::Byte;
+                    assert!(!(narrow && table.routes.contains_key(&prefix)));
                     assert_eq!(table.trie.rows_used(), before);
                     let routes = table.routes.clone();
                     table.watch(&routes, prefix);
@@ -274,13 +294,16 @@ fn change<F: Reader>(ops: Vec<Op<F::Prefix>>, room: u32, absent: F::Prefix) {
     for prefix in table.routes.clone().into_keys() {
         table.remove(prefix);
     }
+    table.release();
+    table.rest();
+    table.release();
     assert_eq!(table.trie.rows_used(), ROOT_ROWS);
     let mut root = table.memory.rows[..256].iter().flatten();
     assert!(root.all(|word| *word == NO_ROUTE));
 }
 
 fn room() -> impl Strategy<Value = u32> {
-    prop_oneof![Just(ROOT_ROWS + 5), Just(ROOT_ROWS + 200)]
+    prop_oneof![Just(ROOT_ROWS + 3), Just(ROOT_ROWS + 200)]
 }
 
 proptest! {
@@ -314,39 +337,91 @@ fn a_prefix_that_longer_ones_hide_shows_again_when_they_go() {
     assert_eq!(Ipv4::find(&table.memory, [10, 0, 1, 1].into()), Some(1));
 }
 
-#[test]
-fn a_row_is_used_again_only_after_its_release() {
+/// As many /24s as fill a table of one row below its root, each in a node of
+/// its own.
+fn filled() -> Checked<Ipv4> {
     let mut table = Checked::<Ipv4>::new(ROOT_ROWS + 1);
-    table.insert(net("10.0.1.0/24"), 1).expect("room");
+    for second in 0..4 {
+        let prefix = net(&format!("10.{second}.1.0/24"));
+        table.insert(prefix, 1).expect("room");
+    }
+    table
+}
+
+const FULL: Full = Full {
+    rows: ROOT_ROWS + 1,
+    setting: "ipv4-rows",
+};
+
+#[test]
+fn room_is_used_again_only_after_its_release() {
+    let mut table = filled();
     table.remove(net("10.0.1.0/24"));
-    let full = Full {
-        rows: ROOT_ROWS + 1,
-        setting: "ipv4-rows",
-    };
-    assert_eq!(table.insert(net("10.9.1.0/24"), 1), Err(full));
+    assert_eq!(table.insert(net("10.9.1.0/24"), 1), Err(FULL));
     assert!(table.trie.has_freed());
     table.rest();
     assert!(!table.trie.has_freed());
-    assert_eq!(table.insert(net("10.9.1.0/24"), 1), Err(full));
+    assert_eq!(table.insert(net("10.9.1.0/24"), 1), Err(FULL));
     table.release();
     assert_eq!(table.insert(net("10.9.1.0/24"), 1), Ok(()));
 }
 
 #[test]
-fn a_prefix_that_needs_two_rows_takes_none_when_there_is_one() {
+fn parts_of_a_row_make_a_row_again() {
+    let mut table = filled();
+    assert_eq!(table.trie.rows_used(), ROOT_ROWS + 1);
+    for second in 0..4 {
+        table.remove(net(&format!("10.{second}.1.0/24")));
+    }
+    table.rest();
+    table.release();
+    assert_eq!(table.trie.rows_used(), ROOT_ROWS);
+    table.insert(net("10.0.1.0/24"), 1000).expect("two halves");
+    table.insert(net("10.1.1.0/24"), 1000).expect("two halves");
+    assert_eq!(table.insert(net("10.2.1.0/24"), 1000), Err(FULL));
+}
+
+#[test]
+fn a_prefix_that_needs_two_nodes_takes_none_when_there_is_one() {
     let mut table = Checked::<Ipv4>::new(ROOT_ROWS + 1);
     assert!(table.insert(net("10.0.0.1/32"), 1).is_err());
     table.insert(net("10.0.0.0/24"), 1).expect("room for one");
 }
 
 #[test]
-fn a_full_table_takes_new_next_hops_for_the_prefixes_it_has() {
-    let mut table = Checked::<Ipv4>::new(ROOT_ROWS + 2);
-    table.insert(net("10.0.0.1/32"), 1).expect("room");
-    table.insert(net("10.0.0.1/32"), 2).expect("its rows");
-    table.insert(net("10.0.0.0/25"), 3).expect("the same rows");
+fn a_full_table_takes_other_ids_of_the_same_width_for_the_prefixes_it_has() {
+    let mut table = filled();
+    table.insert(net("10.0.1.0/24"), 254).expect("a byte");
+    table.insert(net("10.0.0.0/20"), 3).expect("the same node");
     table.insert(net("0.0.0.0/0"), 4).expect("the root");
-    assert!(table.insert(net("10.0.1.1/32"), 1).is_err());
+    assert_eq!(table.insert(net("10.0.1.0/24"), 255), Err(FULL));
+    assert_eq!(table.insert(net("0.0.0.0/0"), 255), Err(FULL));
+}
+
+#[test]
+fn an_id_that_is_hidden_everywhere_finds_room_when_it_shows() {
+    let mut table = Checked::<Ipv4>::new(ROOT_ROWS + 2);
+    table.insert(net("10.0.0.0/8"), 70_000).expect("the root");
+    table.insert(net("10.0.0.0/16"), 1).expect("the root");
+    table.insert(net("10.0.7.0/24"), 2).expect("a wide node");
+    table.insert(net("10.1.7.0/24"), 2).expect("a wide node");
+    table.remove(net("10.0.0.0/16"));
+    assert_eq!(
+        Ipv4::find(&table.memory, [10, 0, 1, 1].into()),
+        Some(70_000)
+    );
+}
+
+#[test]
+fn ids_of_either_family_have_narrow_slots() {
+    let narrow = |word| Width::of_leaf(leaf(word), Ipv6::LEAF_BASE);
+    assert_eq!(narrow(FIRST_ID4 - 1), Width::Byte);
+    assert_eq!(narrow(FIRST_ID6), Width::Byte);
+    assert_eq!(narrow(FIRST_ID6 + 190), Width::Byte);
+    assert_eq!(narrow(FIRST_ID6 + 191), Width::Half);
+    assert_eq!(narrow(FIRST_ID4), Width::Word);
+    assert_eq!(Width::of_leaf(leaf(254), Ipv4::LEAF_BASE), Width::Byte);
+    assert_eq!(Width::of_leaf(leaf(255), Ipv4::LEAF_BASE), Width::Half);
 }
 
 #[test]
