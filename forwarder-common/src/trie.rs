@@ -169,7 +169,11 @@ pub trait Rows {
     #[inline(always)]
     fn half(&self, index: u32) -> u32 {
         let [a, b, c, d] = self.word(index / 2).to_ne_bytes();
-        let half = if index % 2 == 0 { [a, b] } else { [c, d] };
+        let half = if index.is_multiple_of(2) {
+            [a, b]
+        } else {
+            [c, d]
+        };
         u16::from_ne_bytes(half).into()
     }
 

@@ -225,7 +225,7 @@ fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     integer(
         deserializer,
         512..=1_048_576,
-        "rows of 1 KiB, 512 to 1048576; a full Internet table needs some 7000",
+        "rows of 1 KiB, 512 to 1048576; a full Internet table needs 7000 to 15000",
     )
 }
 

@@ -63,8 +63,8 @@ impl<F: MapFamily> FamilyTables<F> {
         })
     }
 
-    /// Prefix → next-hop id. Only a prefix that is new can find no room; the
-    /// table is then as before.
+    /// Prefix → next-hop id. A prefix that is new can find no room, or one whose
+    /// id is beyond what the slots of its nodes hold; the table is then as before.
     pub fn set_route(&mut self, prefix: F::Prefix, id: u32) -> Result<(), WriteError> {
         self.routes.set(prefix, id)
     }

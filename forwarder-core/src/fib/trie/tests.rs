@@ -428,25 +428,3 @@ fn ids_of_either_family_have_narrow_slots() {
 fn a_table_without_room_for_its_root_gets_it() {
     assert_eq!(Trie::<Ipv6>::new(1).rows(), ROOT_ROWS);
 }
-
-#[test]
-fn tmp_count() {
-    let text = std::fs::read_to_string("/tmp/perf-sim/dfz.txt").expect("file");
-    for ids in [32u32, 500, 5000] {
-        let mut t4 = Trie::<Ipv4>::new(1 << 17);
-        let mut m4 = Memory::<Ipv4>::new(1 << 17);
-        let mut t6 = Trie::<Ipv6>::new(1 << 17);
-        let mut m6 = Memory::<Ipv6>::new(1 << 17);
-        let mut n = 1u32;
-        for word in text.split_whitespace() {
-            n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let id = (n >> 8) % ids;
-            if let Ok(p) = word.parse::<Ipv4Net>() {
-                t4.insert(p.trunc(), FIRST_ID4 + id, &mut m4).expect("room");
-            } else if let Ok(p) = word.parse::<Ipv6Net>() {
-                t6.insert(p.trunc(), FIRST_ID6 + id, &mut m6).expect("room");
-            }
-        }
-        println!("COUNT ids {ids}: v4 nodes {} rows {}; v6 nodes {} rows {}", t4.space.nodes(), t4.rows_used(), t6.space.nodes(), t6.rows_used());
-    }
-}
