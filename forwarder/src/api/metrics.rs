@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use forwarder_common::reason::Reason;
 
 use super::counters::PortCounters;
-use super::model::{Fib, RipError, RouteCounter, Status};
+use super::model::{Clients, Fib, RipError, RouteCounter, Status};
 
 /// The media type of the answer.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,6 +24,8 @@ pub struct Sample {
     pub routes: Vec<RouteCounter>,
     /// The tables.
     pub fib: Fib,
+    /// The routing socket.
+    pub clients: Clients,
     /// RIP's refusals, where it is on.
     pub rip_errors: Vec<RipError>,
 }
@@ -36,6 +38,7 @@ pub fn encode(sample: &Sample) -> String {
     routes(&mut text, &sample.routes);
     tables(&mut text, sample);
     rip(&mut text, sample);
+    routing_socket(&mut text, &sample.clients);
     text.0.push_str("# EOF\n");
     text.0
 }
@@ -218,6 +221,86 @@ fn rip(text: &mut Encoder, sample: &Sample) {
     for error in &sample.rip_errors {
         let labels = [("reason", error.reason.as_str()), ("scope", &error.scope)];
         text.sample("forwarder_rip_refused_total", &labels, error.count);
+    }
+}
+
+fn routing_socket(text: &mut Encoder, clients: &Clients) {
+    let totals = &clients.totals;
+    let connected = clients.clients.len();
+    text.family(
+        "forwarder_route_socket_clients",
+        "gauge",
+        "Clients of the routing socket.",
+    );
+    let connected = u64::try_from(connected).unwrap_or(u64::MAX);
+    text.sample("forwarder_route_socket_clients", &[], connected);
+    text.family(
+        "forwarder_route_socket_routes",
+        "gauge",
+        "Routes that clients have added.",
+    );
+    for (family, routes) in [("ipv4", &clients.ipv4), ("ipv6", &clients.ipv6)] {
+        let labels = [("family", family)];
+        text.sample("forwarder_route_socket_routes", &labels, routes.routes);
+    }
+    for (name, help, label, counts) in [
+        (
+            "forwarder_route_socket_connections",
+            "Clients that have come.",
+            "result",
+            &[
+                ("accepted", totals.connections),
+                ("turned-away", totals.turned_away),
+            ],
+        ),
+        (
+            "forwarder_route_socket_requests",
+            "Messages of clients.",
+            "result",
+            &[
+                ("done", totals.requests.saturating_sub(totals.refused)),
+                ("refused", totals.refused),
+            ],
+        ),
+    ] {
+        text.family(name, "counter", help);
+        for (result, count) in counts {
+            text.sample(&format!("{name}_total"), &[(label, result)], *count);
+        }
+    }
+    for (name, help, count) in [
+        (
+            "forwarder_route_socket_lost",
+            "Times that a client was told that it had missed something.",
+            totals.lost,
+        ),
+        (
+            "forwarder_route_events_not_looked_into",
+            "Packets that no event tells of, since too many came at once.",
+            totals.not_looked_into,
+        ),
+    ] {
+        text.family(name, "counter", help);
+        text.sample(&format!("{name}_total"), &[], count);
+    }
+    for (name, help, label, counts) in [
+        (
+            "forwarder_route_events",
+            "Events published on the routing socket.",
+            "type",
+            &totals.events,
+        ),
+        (
+            "forwarder_redirects",
+            "ICMP redirects heard.",
+            "verdict",
+            &totals.redirects,
+        ),
+    ] {
+        text.family(name, "counter", help);
+        for (value, count) in counts {
+            text.sample(&format!("{name}_total"), &[(label, value)], *count);
+        }
     }
 }
 

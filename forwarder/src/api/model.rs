@@ -467,6 +467,30 @@ shapes! {
         pub ipv4: ClientRoutes,
         /// IPv6 routes.
         pub ipv6: ClientRoutes,
+        /// Since the daemon started.
+        pub totals: ClientTotals,
+    }
+
+    /// What has happened on the routing socket, whoever was connected.
+    pub struct ClientTotals {
+        /// Clients that were accepted.
+        pub connections: u64,
+        /// Clients that were not: their user had too many connections.
+        pub turned_away: u64,
+        /// Messages of all clients.
+        pub requests: u64,
+        /// Of these, refused.
+        pub refused: u64,
+        /// How often one was told that it had missed something.
+        pub lost: u64,
+        /// Events by type: "miss", "resolve", "losing", "redirect", "newaddr",
+        /// "deladdr", "ifinfo", "ifannounce".
+        pub events: BTreeMap<String, u64>,
+        /// ICMP redirects: "followed", "not-followed", "refused" (by the rules of
+        /// RFC 1122), "malformed".
+        pub redirects: BTreeMap<String, u64>,
+        /// Packets that no event tells of, since too many came at once.
+        pub not_looked_into: u64,
     }
 
     /// A connection of the routing socket.

@@ -263,6 +263,7 @@ async fn sample<B: Backend>(backend: &B) -> Reply<Sample> {
         counters: backend.counters().await?,
         routes: backend.route_counters().await?,
         fib: backend.fib().await?,
+        clients: backend.clients().await?,
         status,
         rip_errors,
     })

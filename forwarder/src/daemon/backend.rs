@@ -34,6 +34,7 @@ use crate::dataplane::query::Query;
 use crate::kernel::{self, MonitorCounters};
 use crate::rib_task::{Filter, RibHandle};
 use crate::rip_io::Command;
+use crate::route_events::Counts;
 use crate::route_socket::roster::Roster;
 
 /// Asks RIP and RIPng the same; an error where both are off.
@@ -53,6 +54,7 @@ pub(super) struct Parts {
     pub(super) options: RunOptions,
     /// Who is connected to the routing socket.
     pub(super) roster: Roster,
+    pub(super) event_counts: Arc<Counts>,
     /// The metric of our routes in the kernel, if they go there.
     pub(super) export_metric: Option<u32>,
     pub(super) rib4: RibHandle<Ipv4>,
@@ -277,6 +279,7 @@ impl Backend for DaemonBackend {
             clients: entries.iter().map(|entry| clients::row(entry)).collect(),
             ipv4: clients::routes(ipv4),
             ipv6: clients::routes(ipv6),
+            totals: clients::totals(self.parts.roster.totals(), &self.parts.event_counts),
         })
     }
 

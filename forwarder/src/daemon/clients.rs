@@ -7,7 +7,8 @@ use forwarder_core::route_msg::number::{AF_INET, AF_INET6};
 
 use crate::api::model;
 use crate::clock;
-use crate::route_socket::roster::Entry;
+use crate::route_events::Counts;
+use crate::route_socket::roster::{Entry, Totals};
 
 /// A connection.
 pub(super) fn row(entry: &Entry) -> model::RouteClient {
@@ -36,6 +37,20 @@ pub(super) fn row(entry: &Entry) -> model::RouteClient {
         refused: entry.refused(),
         lost: entry.lost(),
         waiting: entry.waiting(),
+    }
+}
+
+/// Since the daemon started.
+pub(super) fn totals(totals: &Totals, counts: &Counts) -> model::ClientTotals {
+    model::ClientTotals {
+        connections: totals.connections(),
+        turned_away: totals.turned_away(),
+        requests: totals.requests(),
+        refused: totals.refused(),
+        lost: totals.lost(),
+        events: counts.events(),
+        redirects: counts.redirects(),
+        not_looked_into: counts.not_looked_into(),
     }
 }
 

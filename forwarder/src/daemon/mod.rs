@@ -277,6 +277,7 @@ impl Daemon {
             options: options.clone(),
             export_metric: config.kernel.export.then_some(config.kernel.metric),
             roster,
+            event_counts: Arc::clone(route_events.counts()),
             rib4: ribs4.handle.clone(),
             rib6: ribs6.handle.clone(),
             dataplane: queries.clone(),

@@ -5,6 +5,7 @@
 //! interfaces, [`packets`] what happens to packets, [`redirects`] hears ICMP. The
 //! socket's clients publish what they were answered, for those who ask for it.
 
+mod counts;
 mod interfaces;
 mod packets;
 mod redirects;
@@ -17,6 +18,8 @@ use forwarder_core::route_msg::RouteMessage;
 use forwarder_core::route_msg::extension::Generations;
 use tokio::sync::broadcast;
 
+pub use counts::Counts;
+use counts::Verdict;
 pub use interfaces::follow as follow_interfaces;
 pub use packets::Packets;
 pub use redirects::listen as listen_for_redirects;
@@ -32,6 +35,7 @@ pub struct Events {
     /// What clients were answered. A channel of its own: whoever asks much pushes
     /// nothing out that others need for their tables.
     answers: broadcast::Sender<Arc<Announced>>,
+    counts: Arc<Counts>,
 }
 
 impl Events {
@@ -40,6 +44,7 @@ impl Events {
         Events {
             sender: broadcast::channel(DEPTH).0,
             answers: broadcast::channel(DEPTH).0,
+            counts: Arc::default(),
         }
     }
 
@@ -49,6 +54,11 @@ impl Events {
         self.sender.receiver_count() > 0
     }
 
+    /// What has been published, and what has not.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
     /// Publishes an event.
     pub fn publish(&self, event: RouteEvent) {
         self.publish_after(event, Generations::default());
@@ -56,6 +66,7 @@ impl Events {
 
     /// Publishes an event that comes after routes.
     pub fn publish_after(&self, event: RouteEvent, after: Generations) {
+        self.counts.event(event.kind());
         let asked_by = None;
         // Without listeners it is lost, as on BSD.
         let _ = self.sender.send(Arc::new(Announced {

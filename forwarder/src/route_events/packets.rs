@@ -77,7 +77,9 @@ impl Packets {
 
     fn ask(&self, question: Question) {
         // See DEPTH.
-        let _ = self.questions.try_send(question);
+        if self.questions.try_send(question).is_err() {
+            self.events.counts.unasked();
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::Events;
+use super::{Events, Verdict};
 use crate::rib_task::RibHandle;
 
 /// A redirect fits; what is longer is read as far as this.
@@ -129,11 +129,13 @@ async fn hear<F: Family>(
             Ok(Some(heard)) => {
                 let Some(redirect) = read(&heard) else {
                     debug!("a redirect of {} makes no sense", heard.author);
+                    events.counts.redirect(Verdict::Malformed);
                     continue;
                 };
                 let Ok(verdict) = rib.redirect(redirect, follow).await else {
                     return;
                 };
+                events.counts.redirect(verdict.into());
                 events.publish(RouteEvent::Route(Box::new(told(&redirect, verdict.err()))));
             }
             Ok(None) => {}

@@ -76,16 +76,18 @@ pub async fn serve(
             Err(error) => {
                 // Out of descriptors, most likely: others' connections end, too.
                 warn!("a client of the routing socket was not accepted: {error}");
+                questions.totals.count_connection(false);
                 tokio::time::sleep(socket::RETRY).await;
                 continue;
             }
         };
         // Refused by hanging up, as a kernel without room refuses socket(2).
         let Some(user) = users.enter(connection.peer()) else {
+            questions.totals.count_connection(false);
             continue;
         };
         last.0 += 1;
-        let entry = Arc::new(Entry::new(last, connection.peer().uid));
+        let entry = Arc::new(Entry::new(last, connection.peer().uid, &questions.totals));
         questions.add(&entry);
         let client = client::Client::new(entry, connection, user, &parts);
         let cancel = cancel.clone();

@@ -1,5 +1,5 @@
-//! Who is connected, for `show clients`. Each client counts for itself; the task
-//! that accepts them knows them all.
+//! Who is connected, for `show clients`. Each client counts for itself, and into
+//! the totals, which outlive it; the task that accepts them knows them all.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,55 @@ use crate::clock;
 /// Questions that wait for the task.
 const QUESTIONS: usize = 8;
 
+/// What has happened on the socket since the daemon started.
+#[derive(Debug, Default)]
+pub struct Totals {
+    connections: AtomicU64,
+    turned_away: AtomicU64,
+    requests: AtomicU64,
+    refused: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Totals {
+    pub(super) fn count_connection(&self, accepted: bool) {
+        add_one(if accepted {
+            &self.connections
+        } else {
+            &self.turned_away
+        });
+    }
+
+    /// Clients that were accepted.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Clients that were not: the user had too many, or the daemon no descriptor.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// As [`Entry::requests`].
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// As [`Entry::refused`].
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// As [`Entry::lost`].
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+fn add_one(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Entry {
@@ -29,10 +78,12 @@ pub struct Entry {
     refused: AtomicU64,
     lost: AtomicU64,
     waiting: AtomicU64,
+    totals: Arc<Totals>,
 }
 
 impl Entry {
-    pub(super) fn new(id: ClientId, uid: u32) -> Entry {
+    pub(super) fn new(id: ClientId, uid: u32, totals: &Arc<Totals>) -> Entry {
+        totals.count_connection(true);
         Entry {
             id,
             uid,
@@ -42,6 +93,7 @@ impl Entry {
             refused: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            totals: Arc::clone(totals),
         }
     }
 
@@ -52,14 +104,17 @@ impl Entry {
 
     /// Counts a message that was answered.
     pub(super) fn count(&self, refused: bool) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        add_one(&self.requests);
+        add_one(&self.totals.requests);
         if refused {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            add_one(&self.refused);
+            add_one(&self.totals.refused);
         }
     }
 
     pub(super) fn count_marker(&self) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        add_one(&self.lost);
+        add_one(&self.totals.lost);
     }
 
     pub(super) fn set_waiting(&self, bytes: usize) {
@@ -98,7 +153,8 @@ type Answer = oneshot::Sender<Vec<Arc<Entry>>>;
 /// Asks who is connected.
 #[derive(Clone, Debug)]
 pub struct Roster {
-    questions: mpsc::Sender<Answer>,
+    asking: mpsc::Sender<Answer>,
+    totals: Arc<Totals>,
 }
 
 /// The task's side of it.
@@ -107,20 +163,31 @@ pub struct Questions {
     receiver: mpsc::Receiver<Answer>,
     /// Connections go without a word: a place that nobody holds is free.
     known: BTreeMap<ClientId, Weak<Entry>>,
+    pub(super) totals: Arc<Totals>,
 }
 
 /// The way to ask, and where the questions come out.
 pub fn roster() -> (Roster, Questions) {
-    let (questions, receiver) = mpsc::channel(QUESTIONS);
-    let known = BTreeMap::new();
-    (Roster { questions }, Questions { receiver, known })
+    let (asking, receiver) = mpsc::channel(QUESTIONS);
+    let totals = Arc::<Totals>::default();
+    let questions = Questions {
+        receiver,
+        known: BTreeMap::new(),
+        totals: Arc::clone(&totals),
+    };
+    (Roster { asking, totals }, questions)
 }
 
 impl Roster {
+    /// Over all connections.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
     /// All connections; none where there is no routing socket.
     pub async fn ask(&self) -> Vec<Arc<Entry>> {
         let (reply, answer) = oneshot::channel();
-        if self.questions.send(reply).await.is_err() {
+        if self.asking.send(reply).await.is_err() {
             return Vec::new();
         }
         answer.await.unwrap_or_default()

@@ -165,6 +165,16 @@ pub(crate) fn clients() -> Clients {
         }],
         ipv4: routes(),
         ipv6: routes(),
+        totals: ClientTotals {
+            connections: 40,
+            turned_away: 2,
+            requests: 2000,
+            refused: 9,
+            lost: 4,
+            events: [("miss".to_owned(), 70)].into(),
+            redirects: [("followed".to_owned(), 1), ("not-followed".to_owned(), 8)].into(),
+            not_looked_into: 6,
+        },
     }
 }
 

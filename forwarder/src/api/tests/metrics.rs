@@ -9,6 +9,7 @@ fn sample() -> Sample {
         counters: vec![fixtures::port_counters()],
         routes: vec![fixtures::route_counter()],
         fib: fixtures::fib(),
+        clients: fixtures::clients(),
         rip_errors: vec![fixtures::rip_error()],
     }
 }
@@ -30,6 +31,14 @@ fn samples_have_the_values_of_the_counters() {
         "forwarder_routes{source=\"rip\"} 10000",
         "forwarder_fib_entries{kind=\"prefix\"} 10003",
         "forwarder_rip_neighbors 1",
+        "forwarder_route_socket_clients 1",
+        "forwarder_route_socket_routes{family=\"ipv6\"} 12",
+        "forwarder_route_socket_connections_total{result=\"turned-away\"} 2",
+        "forwarder_route_socket_requests_total{result=\"done\"} 1991",
+        "forwarder_route_socket_lost_total 4",
+        "forwarder_route_events_total{type=\"miss\"} 70",
+        "forwarder_route_events_not_looked_into_total 6",
+        "forwarder_redirects_total{verdict=\"not-followed\"} 8",
         "forwarder_rip_refused_total{reason=\"metric-too-large\",scope=\"entry\"} 3",
     ] {
         assert!(text.lines().any(|l| l == line), "no {line} in\n{text}");

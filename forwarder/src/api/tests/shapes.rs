@@ -326,6 +326,16 @@ fn clients() {
         }],
         "ipv4": routes,
         "ipv6": routes,
+        "totals": {
+            "connections": 40,
+            "turned_away": 2,
+            "requests": 2000,
+            "refused": 9,
+            "lost": 4,
+            "events": { "miss": 70 },
+            "redirects": { "followed": 1, "not-followed": 8 },
+            "not_looked_into": 6,
+        },
     });
     assert_eq!(value(&fixtures::clients()), expected);
 }

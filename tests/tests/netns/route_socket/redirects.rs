@@ -153,8 +153,21 @@ fn route4_a_router_tells_of_redirects_and_does_not_follow_them() {
         let told = client.wait("the redirect", is_told)?;
         ensure!(told.errno() == EPERM, "{told:?}");
         ensure!(told.ip(RTA_AUTHOR) == Some(GATEWAY.parse()?), "{told:?}");
-        client
-            .refused(Request::get(&format!("{HOST}/32"))?, ESRCH)
-            .map(drop)
+        client.refused(Request::get(&format!("{HOST}/32"))?, ESRCH)?;
+        let totals = &bed.router.show("clients")?["totals"];
+        for (path, count) in [
+            ("/redirects/not-followed", 1),
+            ("/redirects/followed", 0),
+            ("/events/redirect", 1),
+            ("/requests", 2),
+            ("/refused", 1),
+            ("/connections", 1),
+        ] {
+            ensure!(
+                totals.pointer(path).and_then(|count| count.as_u64()) == Some(count),
+                "{path}: {totals}"
+            );
+        }
+        Ok(())
     });
 }
