@@ -20,7 +20,7 @@ const EVENTS: [(u8, &str); 8] = [
 
 /// What became of an ICMP redirect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The route is as it says.
     Followed,
     /// It is right, but this is a router.
