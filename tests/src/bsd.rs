@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-pub use build::{Request, greeting, ip, link, resync};
+pub use build::{Request, greeting, ip, link, named, resync};
 pub use message::{Link, Message};
 
 use crate::lab::SHORT;

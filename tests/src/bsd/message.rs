@@ -115,6 +115,11 @@ impl Message {
         self.i32(24)
     }
 
+    /// The errno of the answer to a greeting.
+    pub fn greeting_errno(&self) -> i32 {
+        self.i32(12)
+    }
+
     /// `rtm_inits`.
     pub fn inits(&self) -> u64 {
         self.metric(32)

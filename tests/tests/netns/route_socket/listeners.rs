@@ -1,16 +1,20 @@
 //! Who is told what.
 
-use std::net::Shutdown;
+use std::net::{IpAddr, Ipv4Addr, Shutdown};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use forwarder::route_client::blocking as route_client;
+use forwarder::route_client::{Options, Route};
+use forwarder_core::route_msg::RequestKind;
 use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::{Client, Message, Request, greeting, ip};
 use forwarder_tests::lab::SHORT;
+use ipnet::IpNet;
 use nix::sys::socket::{MsgFlags, send};
 use std::os::fd::AsRawFd as _;
 
-use super::{EEXIST, EPROTONOSUPPORT, GATEWAY, SUBNET, case, configured};
+use super::{EEXIST, ENOBUFS, EPROTONOSUPPORT, GATEWAY, SUBNET, case, configured};
 
 /// The reply goes to the sender and to every listener, the same bytes.
 #[test]
@@ -297,6 +301,71 @@ fn route4_clients_that_die_under_load_are_forgotten() {
                 })?;
                 client.done(Request::delete(&prefix)?)
             })?;
+        }
+        Ok(())
+    });
+}
+
+/// What a listener hears that has not read for so many changes.
+fn hear_late(
+    listener: &Client,
+    client: &mut Client,
+    end: &str,
+) -> anyhow::Result<(usize, Vec<i32>)> {
+    let (mut changes, mut markers) = (0, Vec::new());
+    // Whatever it is told from now on goes on to this.
+    client.done(Request::add(end, GATEWAY)?)?;
+    loop {
+        let next = listener.next_within(SHORT)?;
+        let message = next.with_context(|| format!("{changes} changes, then silence"))?;
+        if message.prefix().as_deref() == Some(end) {
+            return Ok((changes, markers));
+        }
+        match message.kind() {
+            RTM_ADD => changes += 1,
+            RTM_DESYNC => {
+                markers.push(message.errno());
+                // The end may be among what it stands for.
+                client.done(Request::delete(end)?)?;
+                client.done(Request::add(end, GATEWAY)?)?;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn route4_modes_of_slow_listeners() {
+    const CHANGES: u32 = 20_000;
+    let config = "[route-socket]\nqueue = 65536\n";
+    configured("modes", config, |bed, classic| {
+        let (error, reliable) = (bed.client()?, bed.client()?);
+        for (listener, mode) in [(&error, 1), (&reliable, 2)] {
+            listener.send(&greeting(mode, 0))?;
+            listener.wait("the reply", |message| message.kind() == RTM_GREETING_REPLY)?;
+        }
+        let mut writer = route_client::Client::connect(&bed.socket(), &Options::default())?;
+        let adds = (0..CHANGES).map(|number| {
+            let host = IpNet::from(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + number)));
+            let route = Route::to(host).via(GATEWAY.parse()?);
+            Ok(route.request(RequestKind::Add))
+        });
+        let adds: Vec<_> = adds.collect::<anyhow::Result<_>>()?;
+        ensure!(writer.pipeline(&adds)?.iter().all(Result::is_ok));
+        // One that has not missed anything itself.
+        let mut asker = bed.client()?;
+        let (changes, markers) = hear_late(&reliable, &mut asker, "203.0.113.1/32")?;
+        ensure!(
+            (changes, &markers[..]) == (20_000, &[]),
+            "reliable: {changes} and {markers:?}"
+        );
+        for (listener, end, errno) in [
+            (&*classic, "203.0.113.2/32", 0),
+            (&error, "203.0.113.3/32", ENOBUFS),
+        ] {
+            let (changes, markers) = hear_late(listener, &mut asker, end)?;
+            ensure!(markers == [errno], "{end}: {markers:?}");
+            ensure!(changes < 20_000, "{end}: nothing was missed");
         }
         Ok(())
     });

@@ -1,10 +1,10 @@
 //! What happens to packets, told.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use anyhow::{Context as _, ensure};
 use forwarder::route_client::blocking::Client;
-use forwarder::route_client::{Options, Route};
+use forwarder::route_client::{DumpKind, Options, Route};
 use forwarder_core::route_msg::RequestKind;
 use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::{Message, Request, link};
@@ -12,10 +12,90 @@ use forwarder_tests::lab::{self, SHORT, wait_for};
 use ipnet::IpNet;
 
 use super::redirects::{ACCEPT, redirect};
-use super::{Bed, ESRCH, GATEWAY, case, configured};
+use super::{Bed, EINVAL, ESRCH, GATEWAY, case, configured};
 
 const NOWHERE: &str = "203.0.113.9";
 const NET: &str = "203.0.113.0/24";
+const EHOSTUNREACH: i32 = 113;
+
+/// The errno of `connect(2)` on the router, or 0.
+fn connect(bed: &Bed, address: &str) -> anyhow::Result<i32> {
+    bed.r1.enter(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        let connected = socket.connect((address, 9));
+        Ok(connected.map_or_else(|error| error.raw_os_error().unwrap_or(-1), |()| 0))
+    })
+}
+
+/// And nothing is cloned by it: a route stays one, whoever is sent to.
+#[test]
+fn route4_case_48_reject_answers_and_blackhole_does_not() {
+    const SWALLOWED: &str = "198.18.0.9";
+    case("48", |bed, client| {
+        bed.h0.run("ip route add default via 192.0.2.1")?;
+        for (prefix, flag) in [(NET, RTF_REJECT), ("198.18.0.0/15", RTF_BLACKHOLE)] {
+            client.done(Request::add(prefix, GATEWAY)?.flags(flag | RTF_STATIC))?;
+        }
+        bed.router.wait_verdict(NOWHERE, "up", "unreachable")?;
+        bed.router.wait_verdict(SWALLOWED, "drop", "blackhole")?;
+        bed.r1.wait_route(NET, "unreachable")?;
+        let mut reader = Client::connect(&bed.socket(), &Options::default())?;
+        let before = reader.dump(DumpKind::Table, AF_INET)?;
+        // Said again until it is: the kernel answers a host once a second.
+        wait_for(SHORT, "an answer from the router", || {
+            let ping = bed.h0.output(&format!("ping -c 1 -W 1 {NOWHERE}"))?;
+            let text = String::from_utf8_lossy(&ping.stdout);
+            ensure!(text.contains("From 192.0.2.1"), "{text}");
+            ensure!(text.contains("Unreachable"), "{text}");
+            Ok(())
+        })?;
+        let dropped = bed.router.counted("blackhole", || {
+            let ping = bed
+                .h0
+                .output(&format!("ping -c 2 -i 0.2 -W 1 {SWALLOWED}"))?;
+            let text = String::from_utf8_lossy(&ping.stdout);
+            ensure!(text.contains("100% packet loss"), "{text}");
+            ensure!(!text.contains("Unreachable"), "{text}");
+            Ok(())
+        })?;
+        ensure!(dropped == 2, "{dropped} of 2");
+        ensure!(connect(bed, NOWHERE)? == EHOSTUNREACH);
+        ensure!(connect(bed, SWALLOWED)? == EINVAL, "Linux's errno for it");
+        let after = reader.dump(DumpKind::Table, AF_INET)?;
+        ensure!(before == after, "{before:#?}\n{after:#?}");
+        Ok(())
+    });
+}
+
+/// Its link-layer address is the packet's own, not a router's.
+#[test]
+fn route4_a_direct_route_sends_to_the_host_itself() {
+    case("direct", |bed, client| {
+        bed.h0.run("ip route add default via 192.0.2.1")?;
+        bed.h1.run(&format!("ip addr add {NOWHERE}/32 dev eth0"))?;
+        bed.h1.run("ip route add default via 198.51.100.1")?;
+        let direct = Request::new(RTM_ADD)
+            .prefix(NET)?
+            .raw(RTA_GATEWAY, &link(bed.eth1, "", &[]))
+            .flags(RTF_STATIC);
+        let reply = client.done(direct)?;
+        ensure!(reply.flags() & RTF_GATEWAY == 0, "{reply:?}");
+        wait_for(SHORT, "an answer of the host", || {
+            bed.h0.run(&format!("ping -c 1 -W 1 {NOWHERE}"))
+        })?;
+        let neighbours = bed.r1.ip_json(&format!("neigh show {NOWHERE} dev eth1"))?;
+        let mac = neighbours[0]["lladdr"].as_str();
+        ensure!(mac == Some(&bed.h1.mac("eth0")?), "{neighbours}");
+        bed.router.wait_forward(NOWHERE, "eth1")?;
+        let forwarded = bed.router.counted("forwarded", || {
+            bed.h0
+                .run(&format!("ping -c 3 -i 0.2 -W 3 {NOWHERE}"))
+                .map(drop)
+        })?;
+        ensure!(forwarded >= 6, "{forwarded} of 6 took the fast path");
+        Ok(())
+    });
+}
 
 #[test]
 fn route4_case_76_a_miss_is_told_while_somebody_listens() {
