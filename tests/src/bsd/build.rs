@@ -224,7 +224,6 @@ pub fn named(name: &str) -> Vec<u8> {
     let length = u8::try_from(name.len()).expect("a short name");
     bytes[18..20].copy_from_slice(&u16::from(length).to_ne_bytes());
     bytes.extend_from_slice(name.as_bytes());
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
     let length = u16::try_from(bytes.len()).expect("a short message");
     bytes[..2].copy_from_slice(&length.to_ne_bytes());
     bytes

@@ -144,7 +144,7 @@ fn counters_and_events_outlive_a_generation_of_maps() {
         router.wait_forward("2001:db8:aa::1", "eth1")?;
         send(&star)?;
         star.a.output("ping -c 1 -W 1 192.0.2.1")?;
-        let routes: String = (0..600)
+        let routes: String = (0..1_200)
             .map(|n| {
                 format!(
                     "route add {}.{}.1.0/24 via 10.0.2.2\n",

@@ -354,14 +354,14 @@ fn route4_modes_of_slow_listeners() {
         ensure!(writer.pipeline(&adds)?.iter().all(Result::is_ok));
         // One that has not missed anything itself.
         let mut asker = bed.client()?;
-        let (changes, markers) = hear_late(&reliable, &mut asker, "203.0.113.1/32")?;
+        let (changes, markers) = hear_late(&reliable, &mut asker, "203.0.113.0/26")?;
         ensure!(
             (changes, &markers[..]) == (20_000, &[]),
             "reliable: {changes} and {markers:?}"
         );
         for (listener, end, errno) in [
-            (&*classic, "203.0.113.2/32", 0),
-            (&error, "203.0.113.3/32", ENOBUFS),
+            (&*classic, "203.0.113.64/26", 0),
+            (&error, "203.0.113.128/26", ENOBUFS),
         ] {
             let (changes, markers) = hear_late(listener, &mut asker, end)?;
             ensure!(markers == [errno], "{end}: {markers:?}");
