@@ -16,11 +16,14 @@ use anyhow::{Context as _, bail, ensure};
 use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::{Client, Request, greeting, named};
 use forwarder_tests::lab::{SHORT, wait_for};
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 use super::{Bed, CONNECTED, EEXIST, EINVAL, EPERM, ESRCH, GATEWAY, SUBNET, case, configured};
 
 /// User and group `nobody`.
 const NOBODY: u32 = 65_534;
+/// A group that is in no file.
+const MEMBERS: u32 = 54_321;
 /// What the other user is to do.
 const ROLE: &str = "FORWARDER_TEST_ROLE";
 /// Requests a second that [`route4_limits_of_one_user_leave_the_others_alone`]
@@ -59,7 +62,7 @@ fn route4_members_of_the_configured_group_may_change() {
         "[route-socket]\ngroup = \"54321\"\n",
         |bed, client| {
             run(&bed.client()?, |command| {
-                command.uid(NOBODY).gid(54_321).env(ROLE, "changes");
+                command.uid(NOBODY).gid(MEMBERS).env(ROLE, "changes");
             })?;
             client.done(Request::get(SUBNET)?)?;
             client.done(Request::delete(SUBNET)?)?;
@@ -68,6 +71,20 @@ fn route4_members_of_the_configured_group_may_change() {
             })
         },
     );
+}
+
+/// By any group that the connecting process is in (`SO_PEERGROUPS`): the group
+/// that a login acts in is seldom the one that matters.
+#[test]
+fn route4_members_by_another_of_their_groups_may_change() {
+    let config = format!("[route-socket]\ngroup = \"{MEMBERS}\"\n");
+    configured("groups", &config, |bed, client| {
+        let directory = File::open(bed.router.run_dir())?;
+        run_with(directory.into(), |command| {
+            command.env(ROLE, "joins");
+        })?;
+        client.done(Request::get(SUBNET)?).map(drop)
+    });
 }
 
 #[test]
@@ -166,9 +183,17 @@ fn another_user() {
     let input = std::io::stdin().as_fd().try_clone_to_owned();
     let input = || input.expect("a connection or a directory as standard input");
     let act = || -> anyhow::Result<()> {
+        // Where the directory lies may be closed to this user; itself it is not.
+        let socket = Path::new("/proc/self/fd/0/route.sock");
+        if role == "joins" {
+            setgroups(&[Gid::from_raw(MEMBERS)])?;
+            setgid(Gid::from_raw(NOBODY))?;
+            setuid(Uid::from_raw(NOBODY))?;
+            let mut client = Client::connect(socket)?;
+            return client.done(Request::add(SUBNET, GATEWAY)?).map(drop);
+        }
         if role == "floods" {
-            // Where the directory lies may be closed to this user; itself it is not.
-            let mut client = Client::connect(Path::new("/proc/self/fd/0/route.sock"))?;
+            let mut client = Client::connect(socket)?;
             let took = flood(&mut client)?;
             // The first second's worth may come at once.
             ensure!(took >= Duration::from_millis(1_900), "not slowed: {took:?}");
