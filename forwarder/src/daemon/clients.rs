@@ -33,9 +33,9 @@ pub(super) fn row(entry: &Entry) -> model::RouteClient {
         family: family.into(),
         mode: mode.into(),
         seconds: clock::now().since(entry.since).as_secs(),
-        requests: entry.requests(),
-        refused: entry.refused(),
-        lost: entry.lost(),
+        requests: entry.counts.requests(),
+        refused: entry.counts.refused(),
+        lost: entry.counts.lost(),
         waiting: entry.waiting(),
     }
 }
@@ -45,9 +45,9 @@ pub(super) fn totals(totals: &Totals, counts: &Counts) -> model::ClientTotals {
     model::ClientTotals {
         connections: totals.connections(),
         turned_away: totals.turned_away(),
-        requests: totals.requests(),
-        refused: totals.refused(),
-        lost: totals.lost(),
+        requests: totals.counts.requests(),
+        refused: totals.counts.refused(),
+        lost: totals.counts.lost(),
         events: counts.events(),
         redirects: counts.redirects(),
         not_looked_into: counts.not_looked_into(),

@@ -76,14 +76,13 @@ pub async fn serve(
             Err(error) => {
                 // Out of descriptors, most likely: others' connections end, too.
                 warn!("a client of the routing socket was not accepted: {error}");
-                questions.totals.count_connection(false);
                 tokio::time::sleep(socket::RETRY).await;
                 continue;
             }
         };
         // Refused by hanging up, as a kernel without room refuses socket(2).
         let Some(user) = users.enter(connection.peer()) else {
-            questions.totals.count_connection(false);
+            questions.totals.count_turned_away();
             continue;
         };
         last.0 += 1;

@@ -15,23 +15,50 @@ use crate::clock;
 /// Questions that wait for the task.
 const QUESTIONS: usize = 8;
 
-/// What has happened on the socket since the daemon started.
+/// What clients have asked, and what they were not told.
 #[derive(Debug, Default)]
-pub struct Totals {
-    connections: AtomicU64,
-    turned_away: AtomicU64,
+pub struct Counts {
     requests: AtomicU64,
     refused: AtomicU64,
     lost: AtomicU64,
 }
 
+impl Counts {
+    fn count(&self, refused: bool) {
+        add_one(&self.requests);
+        if refused {
+            add_one(&self.refused);
+        }
+    }
+
+    /// Messages that were sent.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Of these, refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How often a client was told that it had missed something.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// What has happened on the socket since the daemon started.
+#[derive(Debug, Default)]
+pub struct Totals {
+    connections: AtomicU64,
+    turned_away: AtomicU64,
+    /// Of all clients.
+    pub counts: Counts,
+}
+
 impl Totals {
-    pub(super) fn count_connection(&self, accepted: bool) {
-        add_one(if accepted {
-            &self.connections
-        } else {
-            &self.turned_away
-        });
+    pub(super) fn count_turned_away(&self) {
+        add_one(&self.turned_away);
     }
 
     /// Clients that were accepted.
@@ -39,24 +66,9 @@ impl Totals {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Clients that were not: the user had too many, or the daemon no descriptor.
+    /// Clients that were not: their user had too many connections.
     pub fn turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)
-    }
-
-    /// As [`Entry::requests`].
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    /// As [`Entry::refused`].
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// As [`Entry::lost`].
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -74,24 +86,21 @@ pub struct Entry {
     /// When.
     pub since: Instant,
     greeting: OnceLock<Greeting>,
-    requests: AtomicU64,
-    refused: AtomicU64,
-    lost: AtomicU64,
+    /// Of this client.
+    pub counts: Counts,
     waiting: AtomicU64,
     totals: Arc<Totals>,
 }
 
 impl Entry {
     pub(super) fn new(id: ClientId, uid: u32, totals: &Arc<Totals>) -> Entry {
-        totals.count_connection(true);
+        add_one(&totals.connections);
         Entry {
             id,
             uid,
             since: clock::now(),
             greeting: OnceLock::new(),
-            requests: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
+            counts: Counts::default(),
             waiting: AtomicU64::new(0),
             totals: Arc::clone(totals),
         }
@@ -104,17 +113,13 @@ impl Entry {
 
     /// Counts a message that was answered.
     pub(super) fn count(&self, refused: bool) {
-        add_one(&self.requests);
-        add_one(&self.totals.requests);
-        if refused {
-            add_one(&self.refused);
-            add_one(&self.totals.refused);
-        }
+        self.counts.count(refused);
+        self.totals.counts.count(refused);
     }
 
     pub(super) fn count_marker(&self) {
-        add_one(&self.lost);
-        add_one(&self.totals.lost);
+        add_one(&self.counts.lost);
+        add_one(&self.totals.counts.lost);
     }
 
     pub(super) fn set_waiting(&self, bytes: usize) {
@@ -125,21 +130,6 @@ impl Entry {
     /// What it has said of itself; `None` = a client that greets nobody.
     pub fn greeting(&self) -> Option<&Greeting> {
         self.greeting.get()
-    }
-
-    /// Messages that it has sent.
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    /// Of these, refused.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// How often it was told that it had missed something.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
     }
 
     /// Bytes that wait for it to read.
