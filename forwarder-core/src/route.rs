@@ -178,6 +178,24 @@ pub struct Candidate<F: Family> {
     pub attributes: Option<Arc<Attributes>>,
 }
 
+impl<F: Family> Candidate<F> {
+    /// The same, leading elsewhere.
+    pub fn leading(&self, nexthops: Vec<Nexthop<F>>) -> Candidate<F> {
+        Candidate {
+            kind: self.kind,
+            nexthops,
+            source: self.source,
+            distance: self.distance,
+            metric: self.metric,
+            tag: self.tag,
+            mtu: self.mtu,
+            kernel_metric: self.kernel_metric,
+            preferred_source: self.preferred_source,
+            attributes: self.attributes.clone(),
+        }
+    }
+}
+
 /// The candidate that a prefix is routed by: next hops resolved to interfaces
 /// that are up.
 pub type Route<F> = Candidate<F>;

@@ -14,7 +14,8 @@
 //!
 //! The payload is [`stored`]'s. A record that is cut short or does not fit its
 //! sum ends the log: the daemon died while it wrote it, before it answered. Of a
-//! log twice as long as its table a new one is written beside it and renamed.
+//! log with twice as many records as there are routes a new one is written beside
+//! it and renamed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -49,8 +50,7 @@ pub struct RouteStore {
     file: File,
     boot_id: String,
     bytes: u64,
-    /// Its length when it was written last: that of the table then.
-    compacted: u64,
+    records: usize,
     buffer: Vec<u8>,
     /// A write has failed: said once, not for each.
     failed: bool,
@@ -80,7 +80,7 @@ impl RouteStore {
             file,
             boot_id,
             bytes,
-            compacted: bytes,
+            records: rib.client_route_count(),
             buffer: Vec::new(),
             failed: false,
         })
@@ -101,7 +101,8 @@ impl RouteStore {
         }
         let written = self.file.write_all(&self.buffer);
         self.bytes += self.buffer.len() as u64;
-        let long = self.bytes > COMPACT_BYTES && self.bytes > 2 * self.compacted;
+        self.records += records.len();
+        let long = self.bytes > COMPACT_BYTES && self.records > 2 * rib.client_route_count();
         let result = match written {
             Ok(()) if !long => Ok(()),
             // Also after a failure: half a record would end the log there.
@@ -112,7 +113,7 @@ impl RouteStore {
 
     fn compact<F: Family>(&mut self, rib: &Rib<F>) -> io::Result<()> {
         (self.file, self.bytes) = write_all(&self.path, &self.boot_id, rib)?;
-        self.compacted = self.bytes;
+        self.records = rib.client_route_count();
         Ok(())
     }
 

@@ -9,6 +9,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::socket::ClientId;
 use crate::net::{Family, TableId};
 use crate::route::Route;
@@ -60,6 +62,10 @@ pub struct Change<F: Family> {
     pub origin: Option<Origin>,
 }
 
+/// Those of a batch. A request of a client is one with one change, and many
+/// thousands of them are kept: that one needs no allocation of its own.
+pub type Changes<F> = SmallVec<[Change<F>; 1]>;
+
 /// The changes that lead from one generation to the next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Batch<F: Family> {
@@ -67,7 +73,7 @@ pub struct Batch<F: Family> {
     pub generation: Generation,
     /// At most one change per table and prefix. Routes without a gateway come
     /// first, since the kernel takes a gateway only after the route to it.
-    pub changes: Vec<Change<F>>,
+    pub changes: Changes<F>,
 }
 
 /// The answer to a cursor.
@@ -136,7 +142,7 @@ impl<F: Family> Journal<F> {
     }
 
     /// Closes a batch as the next generation.
-    pub(super) fn push(&mut self, changes: Vec<Change<F>>) -> Generation {
+    pub(super) fn push(&mut self, changes: Changes<F>) -> Generation {
         self.generation.number += 1;
         self.changes += changes.len();
         self.ring.push_back(Arc::new(Batch {

@@ -20,6 +20,7 @@ mod redirect;
 mod resolve;
 mod selection;
 pub mod socket;
+mod table;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -27,12 +28,10 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prefix_trie::PrefixMap;
-
+use self::entry::Offer;
 pub use self::entry::Slot;
-use self::entry::{Entry, Offer};
 pub use self::journal::{
-    Batch, Change, Generation, JOURNAL_BATCHES, JOURNAL_CHANGES, Journal, Origin, Since,
+    Batch, Change, Changes, Generation, JOURNAL_BATCHES, JOURNAL_CHANGES, Journal, Origin, Since,
 };
 pub use self::redirect::Redirect;
 pub use self::resolve::Unusable;
@@ -40,10 +39,14 @@ use self::resolve::{Dirty, Place, Resolver};
 pub use self::selection::Reason;
 use self::selection::Selection;
 use self::socket::Clients;
+use self::table::Table;
 pub use self::view::{EntryView, OfferView, Snapshot};
 use crate::net::{Family, Ifindex, TableId};
 use crate::route::{Candidate, Route};
 use crate::time::Instant;
+
+/// Prefixes of a commit that memory is kept for from one to the next.
+const FEW: usize = 1024;
 
 /// What the selection depends on besides the candidates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -58,7 +61,7 @@ pub struct RibConfig {
 #[derive(Debug)]
 pub struct Rib<F: Family> {
     config: RibConfig,
-    tables: BTreeMap<TableId, PrefixMap<F::Prefix, Entry<F>>>,
+    tables: BTreeMap<TableId, Table<F>>,
     resolver: Resolver<F>,
     /// Prefixes to be selected again at the next commit; may repeat.
     dirty: Dirty<F>,
@@ -98,12 +101,7 @@ impl<F: Family> Rib<F> {
         candidate: Candidate<F>,
     ) {
         let slot = Slot::of(&candidate);
-        let entry = self
-            .tables
-            .entry(table)
-            .or_default()
-            .entry(prefix)
-            .or_default();
+        let entry = self.tables.entry(table).or_default().get_or_default(prefix);
         if entry
             .offer(slot)
             .is_some_and(|offer| *offer.candidate == candidate)
@@ -165,7 +163,7 @@ impl<F: Family> Rib<F> {
             let all = self
                 .tables
                 .iter()
-                .flat_map(|(table, map)| map.keys().map(|key| (*table, key)));
+                .flat_map(|(table, map)| map.prefixes().map(|prefix| (*table, prefix)));
             self.dirty.extend(all);
         }
     }
@@ -173,16 +171,22 @@ impl<F: Family> Rib<F> {
     /// Closes the batch: selects again where something changed. Returns the
     /// new generation, or `None` where every winner is what it was.
     pub fn commit(&mut self) -> Option<Generation> {
+        if self.dirty.is_empty() {
+            return None;
+        }
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
         dirty.dedup();
         // Stable: the last request about a prefix stays the last.
         self.origins
             .sort_by_key(|(table, prefix, _)| (*table, *prefix));
-        let mut changes: Vec<Change<F>> = dirty
-            .into_iter()
+        let mut changes: Changes<F> = dirty
+            .drain(..)
             .filter_map(|(table, prefix)| self.reselect(table, prefix))
             .collect();
+        // What a request needs again, and no more.
+        dirty.shrink_to(FEW);
+        self.dirty = dirty;
         self.origins.clear();
         self.clients.routes_changed(&changes);
         if changes.is_empty() {
@@ -217,10 +221,10 @@ impl<F: Family> Rib<F> {
     /// The selected route of the longest prefix that holds the address, as of
     /// the last commit.
     pub fn lookup(&self, table: TableId, addr: F::Addr) -> Option<(F::Prefix, Arc<Route<F>>)> {
-        let covers = self.tables.get(&table)?.cover(&F::host(addr));
-        covers
-            .filter_map(|(prefix, entry)| Some((prefix, entry.selected.clone()?)))
-            .last()
+        let covering = self.tables.get(&table)?.covering(addr).rev();
+        let mut routed =
+            covering.filter_map(|(prefix, entry)| Some((prefix, entry.selected.clone()?)));
+        routed.next()
     }
 
     /// The selected routes of our own sources that leave through this gateway on
@@ -241,9 +245,14 @@ impl<F: Family> Rib<F> {
             let entry = self.tables.get(&table)?.get(&prefix)?;
             Some((prefix, entry.selected.clone().filter(leads)?))
         });
-        let mut through: Vec<_> = selected.take(most).collect();
-        through.sort_by_key(|(prefix, _)| *prefix);
-        through
+        let mut through = BTreeMap::new();
+        for (prefix, route) in selected {
+            if through.len() == most {
+                break;
+            }
+            through.insert(prefix, route);
+        }
+        through.into_iter().collect()
     }
 
     /// Every prefix with its candidates, by table and prefix; lazy.

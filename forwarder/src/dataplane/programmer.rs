@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use forwarder_core::kernel::export::{ExportOp, Exporter, Installed, Refusal};
 use forwarder_core::net::{Family, TableId};
 use forwarder_core::rib::Generation;
@@ -48,7 +49,7 @@ pub struct Reached {
 /// The mirror of the RIB's selected routes and the work that is left.
 pub struct Programmer<F: ProgrammedFamily> {
     /// What is, or is about to be, programmed.
-    mirror: HashMap<Key<F>, Selected<F>>,
+    mirror: HashMap<Key<F>, Selected<F>, RandomState>,
     backlog: VecDeque<(Key<F>, Option<Selected<F>>)>,
     /// Pulled up to here.
     cursor: Generation,
@@ -62,7 +63,7 @@ impl<F: ProgrammedFamily> Programmer<F> {
     /// Nothing is programmed.
     pub fn new(writer: Option<KernelWriter>) -> Self {
         Programmer {
-            mirror: HashMap::new(),
+            mirror: HashMap::default(),
             backlog: VecDeque::new(),
             cursor: Generation::default(),
             reached: Reached::default(),

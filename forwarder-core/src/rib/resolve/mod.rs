@@ -13,12 +13,14 @@
 //! (`onlink` lifts that). Candidates that come from the kernel are taken as
 //! they are: what it cannot use it has dropped.
 
+mod dependents;
 mod index;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::dependents::Dependents;
 use self::index::{OnLink, OwnAddresses};
 use super::entry::Slot;
 use crate::net::{Family, Ifindex, TableId};
@@ -94,9 +96,7 @@ struct Answer {
 #[derive(Debug)]
 struct Tracked<F: Family> {
     answer: Answer,
-    /// In no order, which shows nowhere: what is marked is sorted. A set that is
-    /// ordered costs a new route several cache misses.
-    dependents: HashSet<(F::Prefix, Slot)>,
+    dependents: Dependents<F>,
 }
 
 /// Where a candidate sits.
@@ -162,10 +162,7 @@ impl<F: Family> Resolver<F> {
         } else if usable == candidate.nexthops {
             Ok(Arc::clone(candidate))
         } else {
-            Ok(Arc::new(Route {
-                nexthops: usable,
-                ..Candidate::clone(candidate)
-            }))
+            Ok(Arc::new(candidate.leading(usable)))
         }
     }
 
@@ -187,7 +184,7 @@ impl<F: Family> Resolver<F> {
     }
 
     /// The prefixes of candidates that leave through this gateway on this
-    /// interface.
+    /// interface, and some that did.
     pub(super) fn through(
         &self,
         table: TableId,
@@ -204,7 +201,7 @@ impl<F: Family> Resolver<F> {
         by_gateway
             .take_while(move |(target, _)| target.table == table && target.gateway == Some(gateway))
             .filter(move |(_, tracked)| tracked.answer.result == Ok(ifindex))
-            .flat_map(|(_, tracked)| tracked.dependents.iter().map(|(prefix, _)| *prefix))
+            .flat_map(|(_, tracked)| tracked.dependents.at_least().map(|(prefix, _)| prefix))
     }
 
     /// A candidate has taken the place of another, or of none.
@@ -252,39 +249,31 @@ impl<F: Family> Resolver<F> {
         if old == new {
             return;
         }
-        for hop in new {
-            self.track(Target::of(place.table, hop), place);
+        let table = place.table;
+        for target in targets_beside(table, new, old) {
+            self.track(target, place);
         }
-        for hop in old {
-            let target = Target::of(place.table, hop);
-            if !new.iter().any(|hop| Target::of(place.table, hop) == target) {
-                self.untrack(&target, place);
-            }
+        for target in targets_beside(table, old, new) {
+            self.untrack(&target, place);
         }
     }
 
     fn track(&mut self, target: Target<F>, place: Place<F>) {
-        if !self.targets.contains_key(&target) {
-            let answer = self.resolve(&target);
-            self.by_link.extend(answer.link.map(|link| (link, target)));
-            self.targets.insert(
-                target,
-                Tracked {
-                    answer,
-                    dependents: HashSet::new(),
-                },
-            );
-        }
         if let Some(tracked) = self.targets.get_mut(&target) {
-            tracked.dependents.insert((place.prefix, place.slot));
+            return tracked.dependents.add(place.prefix, place.slot);
         }
+        let answer = self.resolve(&target);
+        self.by_link.extend(answer.link.map(|link| (link, target)));
+        let mut dependents = Dependents::default();
+        dependents.add(place.prefix, place.slot);
+        self.targets.insert(target, Tracked { answer, dependents });
     }
 
     fn untrack(&mut self, target: &Target<F>, place: Place<F>) {
         let Some(tracked) = self.targets.get_mut(target) else {
             return;
         };
-        tracked.dependents.remove(&(place.prefix, place.slot));
+        tracked.dependents.remove(place.prefix, place.slot);
         if tracked.dependents.is_empty() {
             if let Some(link) = tracked.answer.link {
                 self.by_link.remove(&(link, *target));
@@ -310,8 +299,8 @@ impl<F: Family> Resolver<F> {
         dirty.extend(
             tracked
                 .dependents
-                .iter()
-                .map(|(prefix, _)| (target.table, *prefix)),
+                .at_least()
+                .map(|(prefix, _)| (target.table, prefix)),
         );
         if target.gateway.is_none() {
             self.refresh_behind(target, dirty);
@@ -326,9 +315,9 @@ impl<F: Family> Resolver<F> {
         };
         let behind: Vec<F::Prefix> = tracked
             .dependents
-            .iter()
+            .at_least()
             .filter(|(_, slot)| matches!(slot, Slot::Static | Slot::Socket(_)))
-            .map(|(prefix, _)| *prefix)
+            .map(|(prefix, _)| prefix)
             .collect();
         for prefix in behind {
             self.refresh_gateways(target.table, &prefix, dirty);
@@ -433,6 +422,23 @@ fn hops<F: Family>(candidate: Option<&Candidate<F>>) -> &[Nexthop<F>] {
         Some(candidate) if candidate.kind == RouteType::Unicast => &candidate.nexthops,
         _ => &[],
     }
+}
+
+/// The targets of some next hops that others do not have, each once.
+fn targets_beside<F: Family>(
+    table: TableId,
+    hops: &[Nexthop<F>],
+    others: &[Nexthop<F>],
+) -> impl Iterator<Item = Target<F>> {
+    let has = move |hops: &[Nexthop<F>], target| {
+        let mut targets = hops.iter().map(|hop| Target::of(table, hop));
+        targets.any(|known| known == target)
+    };
+    let targets = hops.iter().map(move |hop| Target::of(table, hop));
+    let fresh = targets.enumerate();
+    fresh
+        .filter(move |(at, target)| !has(others, *target) && !has(&hops[..*at], *target))
+        .map(|(_, target)| target)
 }
 
 /// Whether a route leads to the link itself: the kernel then takes gateways

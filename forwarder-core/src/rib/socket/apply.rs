@@ -172,10 +172,12 @@ impl<F: Family> Rib<F> {
     ) -> Result<Applied<F>, Errno> {
         let prefix = request.prefix;
         let priority = request.priority.unwrap_or(distance.0);
-        if self.is_connected(&prefix) {
+        let entry = self.entry_of(TABLE, &prefix);
+        if entry.is_some_and(is_connected) || self.is_own_address(&prefix) {
             return Err(Errno::Eexist);
         }
-        let known = self.client_route(&prefix, priority).cloned();
+        let known = entry.and_then(|entry| entry.offer(Slot::Socket(priority)));
+        let known = known.map(|offer| Arc::clone(&offer.candidate));
         if let Some(known) = &known
             && settings.flags & RTF_MPATH != 0
             && known.kind == RouteType::Unicast
@@ -259,8 +261,8 @@ impl<F: Family> Rib<F> {
             applied.deleted = true;
             return Ok(applied);
         }
-        let before = self.selected(TABLE, &request.prefix);
-        self.set_client_route(now, (TABLE, request.prefix, priority), None);
+        let key = (TABLE, request.prefix, priority);
+        let before = self.set_client_route(now, key, None);
         Ok(Applied {
             table: TABLE,
             prefix: request.prefix,
@@ -347,15 +349,10 @@ impl<F: Family> Rib<F> {
         Ok(self.put(now, request, priority, candidate, attributes, 0))
     }
 
-    /// Whether the prefix is an interface's own.
-    fn is_connected(&self, prefix: &F::Prefix) -> bool {
-        let connected = |entry: &Entry<F>| {
-            let offer = entry.offer(Slot::Kernel);
-            offer.is_some_and(|offer| offer.candidate.source == Source::Connected)
-        };
-        [TABLE, TableId::LOCAL]
-            .into_iter()
-            .any(|table| self.entry_of(table, prefix).is_some_and(connected))
+    /// Whether the prefix is one of our addresses, or what belongs to one.
+    fn is_own_address(&self, prefix: &F::Prefix) -> bool {
+        let entry = self.entry_of(TableId::LOCAL, prefix);
+        entry.is_some_and(is_connected)
     }
 
     /// The way that a request names, as a next hop that can be reached.
@@ -401,11 +398,10 @@ impl<F: Family> Rib<F> {
         attributes: Attributes,
         way: usize,
     ) -> Applied<F> {
-        let before = self.selected(TABLE, &request.prefix);
         candidate.attributes = self.clients.shared(attributes);
         let candidate = Arc::new(candidate);
         let key = (TABLE, request.prefix, priority);
-        self.set_client_route(now, key, Some(Arc::clone(&candidate)));
+        let before = self.set_client_route(now, key, Some(Arc::clone(&candidate)));
         Applied {
             table: TABLE,
             prefix: request.prefix,
@@ -418,4 +414,10 @@ impl<F: Family> Rib<F> {
             down: false,
         }
     }
+}
+
+/// Whether the prefix is an interface's own.
+fn is_connected<F: Family>(entry: &Entry<F>) -> bool {
+    let offer = entry.offer(Slot::Kernel);
+    offer.is_some_and(|offer| offer.candidate.source == Source::Connected)
 }

@@ -8,28 +8,25 @@ use crate::net::Family;
 use crate::rib::Rib;
 use crate::rib::entry::{Offer, Slot};
 use crate::rib::resolve::Place;
-use crate::route::Candidate;
+use crate::route::{Candidate, Route};
 use crate::time::Instant;
 
 /// A candidate of a client that has changed, for who stores them.
 pub type Stored<F> = (Key<F>, Option<Arc<Candidate<F>>>);
 
 impl<F: Family> Rib<F> {
-    /// The one place where a candidate of a client changes.
+    /// The one place where a candidate of a client changes; returns what the
+    /// prefix is routed by until the commit.
     pub(super) fn set_client_route(
         &mut self,
         now: Instant,
         key: Key<F>,
         new: Option<Arc<Candidate<F>>>,
-    ) -> Option<Arc<Candidate<F>>> {
+    ) -> Option<Arc<Route<F>>> {
         let (table, prefix, priority) = key;
         let slot = Slot::Socket(priority);
-        let entry = self
-            .tables
-            .entry(table)
-            .or_default()
-            .entry(prefix)
-            .or_default();
+        let entry = self.tables.entry(table).or_default().get_or_default(prefix);
+        let selected = entry.selected.clone();
         let old = match &new {
             Some(candidate) => entry.put(Offer {
                 slot,
@@ -47,10 +44,10 @@ impl<F: Family> Rib<F> {
         let old = old.map(|offer| offer.candidate);
         self.clients.count(key, old.as_deref(), new.as_deref());
         if let Some(undo) = &mut self.undo {
-            undo.push((key, old.clone()));
+            undo.push((key, old));
         }
         self.stored.push((key, new));
-        old
+        selected
     }
 
     /// Takes back in what an earlier life of the daemon has stored, record by
@@ -86,6 +83,11 @@ impl<F: Family> Rib<F> {
                 })
             })
         })
+    }
+
+    /// How many candidates of clients there are.
+    pub fn client_route_count(&self) -> usize {
+        self.clients.routes
     }
 
     /// At most so many candidates of clients.

@@ -140,8 +140,8 @@ fn the_ring_is_bounded_by_changes_and_keeps_the_newest_batch() {
         new: Some(Arc::new(stat(Vec::new()))),
         origin: None,
     };
-    let first = journal.push(vec![change(1)]);
-    journal.push(vec![change(2)]);
+    let first = journal.push(smallvec::smallvec![change(1)]);
+    journal.push(smallvec::smallvec![change(2)]);
     let huge = journal.push((0..=JOURNAL_CHANGES as u32).map(change).collect());
     assert_eq!(journal.since(first), Since::FellOff);
     let before = Generation {

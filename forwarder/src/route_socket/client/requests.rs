@@ -150,7 +150,7 @@ impl Client {
         outcome: &Outcome<F>,
         interfaces: &Interfaces,
     ) -> anyhow::Result<()> {
-        let reply = translate::reply(request, packet.sender.pid, outcome, interfaces);
+        let reply = || translate::reply(request, packet.sender.pid, outcome, interfaces);
         let silent = self.greeting.flags & NO_OWN_COPIES != 0 && !request.kind.is_open_to_all();
         // One that is behind gets its reply before its turn, and the copy again in
         // its turn.
@@ -165,11 +165,10 @@ impl Client {
         }
         if request.kind == RequestKind::Get {
             let after = state_of::<F>(outcome.generation);
-            self.published
-                .publish_answer(self.id, after, || reply.clone());
+            self.published.publish_answer(self.id, after, reply);
         }
         // Where the reply is lost the copy comes in its turn.
-        let told = silent || self.answer(|out| reply.encode(out));
+        let told = silent || self.answer(|out| reply().encode(out));
         if follows && told && F::of(self).cursor.number + 1 == number {
             if outcome.alone {
                 F::of(self).cursor = outcome.generation;
