@@ -4,6 +4,7 @@
 //! not with the daemon's codec: where the codec is wrong in the same way in both
 //! directions, a test that uses it sees nothing.
 
+pub mod bed;
 mod build;
 mod message;
 pub mod number;
@@ -104,6 +105,17 @@ impl Client {
             }
         }
         bail!("{what} did not come; what came: {seen:#?}")
+    }
+
+    /// Greets; the errno of the answer.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn greet(&self, greeting: &[u8]) -> anyhow::Result<i32> {
+        self.send(greeting)?;
+        let is_answer = |message: &Message| message.kind() == number::RTM_GREETING_REPLY;
+        let reply = self.wait("the answer to a greeting", is_answer)?;
+        Ok(reply.greeting_errno())
     }
 
     /// Sends a request and waits for the reply to it.

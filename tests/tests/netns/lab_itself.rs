@@ -111,29 +111,11 @@ fn a_capture_holds_what_passed() {
     });
 }
 
-/// Not a test: what the two tests below start in a process of its own, and kill.
-#[test]
-#[ignore = "run by other tests"]
-fn held_open() {
-    let Ok(name) = std::env::var("HELD_LAB") else {
-        return;
-    };
-    let lab = Lab::new(&name).unwrap();
-    let namespace = lab.namespace("x").unwrap();
-    let mut sleep = namespace.command("sleep");
-    sleep.arg("1000");
-    lab.spawn("sleeper", sleep).unwrap();
-    std::thread::sleep(LONG);
-}
-
-/// Starts [`held_open`], waits until its process is running, and sends it a
-/// signal.
+/// Starts `held-lab`, waits until its process is running, and sends it a signal.
 fn hold_and_kill(lab: &Lab, name: &str, signal: Signal) -> anyhow::Result<()> {
     let outside = lab.namespace("outside")?;
-    let mut command = outside.command(std::env::current_exe()?);
-    command
-        .args(["--exact", "lab_itself::held_open", "--ignored"])
-        .env("HELD_LAB", name);
+    let mut command = outside.command(env!("CARGO_BIN_EXE_held-lab"));
+    command.arg(name);
     let holder = lab.spawn("holder", command)?;
     let prefix = format!("fw-{name}-{}-", holder.pid());
     wait_for(LONG, "the other lab's process", || {

@@ -28,14 +28,9 @@ mod validation;
 use std::path::PathBuf;
 
 use forwarder_tests::bsd::Client;
+use forwarder_tests::bsd::bed::{CONNECTED, GATEWAY, SUBNET};
 use forwarder_tests::lab::{self, Lab, Namespace, Router, end};
 
-/// The net of eth0.
-const CONNECTED: &str = "192.0.2.0/24";
-/// Inside it.
-const SUBNET: &str = "192.0.2.0/25";
-/// h0.
-const GATEWAY: &str = "192.0.2.254";
 /// h1, behind eth1.
 const OTHER_GATEWAY: &str = "198.51.100.2";
 
