@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use forwarder_core::interface::Interfaces;
+use forwarder_core::interface::{InterfaceAddress, Interfaces};
 use forwarder_core::net::{Family, Ifindex};
 use forwarder_core::rib::socket::{ClientId, Op, Outcome, Request, Settings, Way, route_message};
 use forwarder_core::route_event::link;
@@ -161,18 +161,18 @@ fn name_interface<F: Family>(
     if message.wants_ifp {
         reply.ifp = Some(link(interface));
     }
-    let gateway: Option<IpAddr> = hop.and_then(|hop| hop.gateway).map(Into::into);
-    let mut of_family = interface
+    let gateway = hop.and_then(|hop| hop.gateway);
+    let target: IpAddr = gateway.unwrap_or(F::network(&outcome.prefix)).into();
+    let preferred: Option<IpAddr> = outcome.route.preferred_source.map(Into::into);
+    let of_family = interface
         .addresses
         .iter()
         .filter(|own| F::from_ip(own.local.addr()).is_some());
-    // The address of the gateway's own subnet, where there are several.
-    let near = of_family
-        .clone()
-        .find(|own| gateway.is_some_and(|gateway| own.local.contains(&gateway)));
-    let own = near.or_else(|| of_family.next());
+    let reaches = |own: &InterfaceAddress| own.local.contains(&target) || own.peer == Some(target);
+    // Where there are several: the one that the route prefers, else that of the
+    // gateway's own subnet or link.
+    let own = of_family.min_by_key(|own| (preferred != Some(own.local.addr()), !reaches(own)));
     if message.wants_ifa {
-        let preferred = outcome.route.preferred_source.map(Into::into);
         reply.ifa = preferred.or_else(|| own.map(|own| own.local.addr()));
     }
     reply.peer = own.and_then(|own| own.peer);

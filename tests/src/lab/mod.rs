@@ -43,6 +43,7 @@ mod skip;
 mod star;
 mod state;
 pub mod traffic;
+mod tun;
 mod wait;
 
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub use process::Process;
 pub use router::{Router, RouterOptions, forwarder_binary};
 pub use skip::{need, skip};
 pub use star::{Star, StarOptions};
+pub use tun::Tun;
 pub use wait::{LONG, SHORT, patience, wait_for};
 
 use state::State;

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use forwarder_tests::bsd::Request;
 use forwarder_tests::bsd::number::*;
+use forwarder_tests::lab::skip;
 
 use super::{CONNECTED, EINVAL, ESRCH, GATEWAY, SUBNET, case};
 
@@ -92,10 +93,7 @@ fn route4_case_80_get_tells_the_interface_where_it_is_asked_for() {
         client.done(Request::add(SUBNET, GATEWAY)?)?;
         let plain = client.done(Request::lookup("192.0.2.5")?)?;
         ensure!(plain.link(RTA_IFP).is_none(), "{plain:?}");
-        let asks = Request::lookup("192.0.2.5")?
-            .raw(RTA_IFP, &[0; 8])
-            .raw(RTA_IFA, &[0; 8]);
-        let reply = client.done(asks)?;
+        let reply = client.done(asks_for_interface("192.0.2.5")?)?;
         let interface = reply.link(RTA_IFP).context("no RTA_IFP")?;
         ensure!(interface.name == "eth0", "{interface:?}");
         ensure!(interface.ifindex == bed.eth0, "{interface:?}");
@@ -106,6 +104,54 @@ fn route4_case_80_get_tells_the_interface_where_it_is_asked_for() {
         );
         Ok(())
     });
+}
+
+/// The address with its own other end, where a link has several.
+#[test]
+fn route4_case_80_a_point_to_point_links_peer_is_told() {
+    case("80-peer", |bed, client| {
+        let Some(_open) = bed.r1.tun("tun0")? else {
+            skip("80-peer", "this machine has no TUN devices");
+            return Ok(());
+        };
+        let pairs = [
+            ("10.9.0.1", "10.9.0.2"),
+            ("10.9.1.1", "10.9.1.2"),
+            ("2001:db8:9::1", "2001:db8:9::2"),
+            ("2001:db8:a::1", "2001:db8:a::2"),
+        ];
+        for (own, peer) in pairs {
+            let nodad = if own.contains(':') { "nodad" } else { "" };
+            bed.r1
+                .run(&format!("ip addr add {own} peer {peer} dev tun0 {nodad}"))?;
+            let told = client.wait("the address", |message| {
+                message.kind() == RTM_NEWADDR && message.ip(RTA_IFA) == own.parse().ok()
+            })?;
+            ensure!(told.ip(RTA_BRD) == Some(peer.parse()?), "{told:?}");
+            client.wait("its route", |message| {
+                message.kind() == RTM_ADD && message.ip(RTA_DST) == peer.parse().ok()
+            })?;
+        }
+        client.done(Request::add("203.0.113.0/24", "10.9.1.2")?)?;
+        client.done(Request::add("2001:db8:f::/48", "2001:db8:a::2")?)?;
+        let through = [("203.0.113.9", pairs[1]), ("2001:db8:f::9", pairs[3])];
+        let direct = pairs.map(|(own, peer)| (peer, (own, peer)));
+        for (address, (own, peer)) in direct.into_iter().chain(through) {
+            let reply = client.done(asks_for_interface(address)?)?;
+            let interface = reply.link(RTA_IFP).context("no RTA_IFP")?;
+            ensure!(interface.name == "tun0", "{address}: {interface:?}");
+            ensure!(reply.ip(RTA_IFA) == Some(own.parse()?), "{reply:?}");
+            ensure!(reply.ip(RTA_BRD) == Some(peer.parse()?), "{reply:?}");
+        }
+        let reply = client.done(asks_for_interface("192.0.2.77")?)?;
+        ensure!(reply.ip(RTA_BRD).is_none(), "not on Ethernet: {reply:?}");
+        Ok(())
+    });
+}
+
+fn asks_for_interface(address: &str) -> anyhow::Result<Request> {
+    let lookup = Request::lookup(address)?;
+    Ok(lookup.raw(RTA_IFP, &[0; 8]).raw(RTA_IFA, &[0; 8]))
 }
 
 #[test]
