@@ -91,8 +91,9 @@ impl<F: Family> Rib<F> {
     pub(super) fn outcome(&self, applied: &Applied<F>) -> Outcome<F> {
         let selected = self.selected(applied.table, &applied.prefix);
         let is_this = |route: &&Arc<Route<F>>| Slot::of(route) == applied.slot;
-        let of_this = selected.as_ref().filter(is_this);
-        let up = of_this.is_some() && !applied.deleted && !applied.down;
+        // What is down has nothing to do with what is selected now.
+        let of_this = selected.as_ref().filter(is_this).filter(|_| !applied.down);
+        let up = of_this.is_some() && !applied.deleted;
         // The selected route knows its interfaces, the candidate what it was
         // told.
         let route = match of_this {

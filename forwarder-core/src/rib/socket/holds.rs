@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::ClientId;
 use crate::net::{Family, TableId};
-use crate::rib::Change;
+use crate::rib::{Change, Slot};
 use crate::route::Route;
 use crate::route_msg::Errno;
 
@@ -22,7 +22,8 @@ pub(super) struct Hold<F: Family> {
     pub(super) table: TableId,
     pub(super) prefix: F::Prefix,
     pub(super) route: Arc<Route<F>>,
-    /// The route has left the table.
+    /// The route has left the table, or is not what its prefix is routed by any
+    /// more.
     pub(super) down: bool,
 }
 
@@ -79,7 +80,9 @@ impl<F: Family> Holds<F> {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// A route that was changed is the same route; one that is gone is down.
+    /// A route that was changed is the same route. One that is gone is down, and
+    /// so is one whose place another candidate has taken: what its holder relies on
+    /// is not what packets do.
     pub(super) fn routes_changed(&mut self, changes: &[Change<F>]) {
         if self.all.is_empty() {
             return;
@@ -89,7 +92,8 @@ impl<F: Family> Holds<F> {
                 !hold.down && hold.table == change.table && hold.prefix == change.prefix
             };
             for hold in self.all.values_mut().filter(of) {
-                match &change.new {
+                let same = |new: &&Arc<Route<F>>| Slot::of(new) == Slot::of(&hold.route);
+                match change.new.as_ref().filter(same) {
                     Some(route) => hold.route = Arc::clone(route),
                     None => hold.down = true,
                 }

@@ -1,5 +1,7 @@
 //! Clients of the routing socket.
 
+mod holds;
+
 use std::time::Duration;
 
 use super::*;
@@ -207,26 +209,6 @@ fn a_route_expires_by_the_wall_clock() {
 }
 
 /// route(4): marked down, out of the table, and kept until it is let go.
-#[test]
-fn route4_case_75_a_route_that_is_held_outlives_its_deletion() {
-    let mut rib = rib();
-    add(&mut rib, NET, "192.0.2.9").unwrap();
-    let hold = ask(&mut rib, &request(NET, Op::Hold(ip("203.0.113.5")))).unwrap();
-    let number = hold.hold.unwrap();
-    assert_eq!((hold.up, hold.uses), (true, 1));
-    delete(&mut rib, NET).unwrap();
-    assert_eq!(get(&mut rib, NET), Err(Errno::Esrch));
-    assert!(!ask(&mut rib, &request(NET, Op::Held(number))).unwrap().up);
-    assert_eq!(rib.count_client_routes().0.trash, 1);
-    add(&mut rib, NET, "198.51.100.9").unwrap();
-    let held = ask(&mut rib, &request(NET, Op::Held(number))).unwrap();
-    assert!(!held.up, "another route of that prefix is another route");
-    ask(&mut rib, &request(NET, Op::Release(number))).unwrap();
-    assert_eq!(rib.count_client_routes().0.trash, 0);
-    let gone = ask(&mut rib, &request(NET, Op::Held(number)));
-    assert_eq!(gone, Err(Errno::Esrch));
-}
-
 #[test]
 fn a_registered_clients_routes_are_swept_unless_it_adds_them_again() {
     let mut rib = rib();
