@@ -68,6 +68,7 @@ pub struct Rib<F: Family> {
     /// The requests of clients since the last commit.
     origins: Vec<(TableId, F::Prefix, Origin)>,
     clients: Clients<F>,
+    followed: redirect::Followed<F>,
     /// Clients' candidates that have changed, for who stores them.
     stored: Vec<socket::Stored<F>>,
     /// While a batch is carried out: what to put back if it fails.
@@ -85,6 +86,7 @@ impl<F: Family> Rib<F> {
             dirty: Vec::new(),
             origins: Vec::new(),
             clients: Clients::default(),
+            followed: BTreeMap::new(),
             stored: Vec::new(),
             undo: None,
             journal: Journal::new(epoch),

@@ -25,7 +25,6 @@ use forwarder_core::rib::{
 };
 use forwarder_core::route::{Candidate, Route, RouteType, Source};
 use forwarder_core::route_msg::Errno;
-use forwarder_core::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,12 +41,6 @@ const COMMANDS: usize = 64;
 /// which counts what it drops and is read afresh then. A full table of ours,
 /// dumped, is about as many.
 const OURS: usize = 1 << 20;
-
-/// How long a redirect is followed.
-const REDIRECT_LASTS: Duration = Duration::from_secs(600);
-
-/// Redirects that are followed at a time: anybody on a link can send some.
-const REDIRECTS: usize = 4096;
 
 /// A route of ours that was seen in the kernel, or is gone from it.
 #[derive(Debug)]
@@ -287,8 +280,6 @@ pub struct RibTask<F: Family> {
     rip_prefixes: BTreeSet<F::Prefix>,
     /// Where clients' routes are kept for after a restart.
     store: RouteStore,
-    /// Redirects that are followed, and until when.
-    redirects: BTreeMap<F::Prefix, Instant>,
     /// News for the exporter while its channel is full. Waiting for it here
     /// would be a deadlock: its owner waits for us when it pulls. All of them
     /// in the kernel's order, not the latest of each prefix: it tells its own
@@ -337,7 +328,6 @@ pub fn new<F: Family>(
         generation,
         rip_prefixes,
         store,
-        redirects: BTreeMap::new(),
         ours: Vec::new(),
     };
     Ok((
@@ -373,7 +363,7 @@ impl<F: Family> RibTask<F> {
                 }
                 Some(command) = self.commands.recv() => self.command(command),
                 Ok(()) = self.links.interfaces.changed() => self.apply_statics(),
-                () = expiry => self.expire(),
+                () = expiry => self.rib.expire(clock::now(), wall_clock()),
                 else => return,
             }
             self.rib.commit();
@@ -391,15 +381,11 @@ impl<F: Family> RibTask<F> {
         }
     }
 
-    /// Waits until a client's candidate expires or is swept.
+    /// Waits until a candidate expires or is swept.
     fn expiry(&self) -> impl Future<Output = ()> + use<F> {
         let (wall, ours) = self.rib.next_expiry();
         // Looked at again at least once an hour: the wall clock may be set.
         let wall = wall.map(|at| Duration::from_secs(at.saturating_sub(wall_clock()).min(3600)));
-        let ours = ours
-            .into_iter()
-            .chain(self.redirects.values().copied())
-            .min();
         let ours = ours.map(|at| at.since(clock::now()));
         let wait = wall.into_iter().chain(ours).min();
         async move {
@@ -486,7 +472,9 @@ impl<F: Family> RibTask<F> {
             }
             Command::ClientGone(client) => self.rib.client_gone(clock::now(), client),
             Command::Redirect(redirect, follow, reply) => {
-                let _ = reply.send(self.redirect(&redirect, follow));
+                let distance = self.config.distances.of(Source::Redirect);
+                let judged = self.rib.redirect(clock::now(), distance, &redirect, follow);
+                let _ = reply.send(judged);
             }
             Command::Losing(gateway, ifindex, most, reply) => {
                 drop(reply.send(self.rib.through(TableId::MAIN, gateway, ifindex, most)));
@@ -501,43 +489,15 @@ impl<F: Family> RibTask<F> {
         }
     }
 
-    /// Follows a redirect for a while: hosts that send them are not watched, so
-    /// that their word is not kept for ever (RFC 1122 §3.3.1.3 suggests minutes).
-    fn redirect(&mut self, redirect: &Redirect<F>, follow: bool) -> Result<(), Errno> {
-        let (now, prefix) = (clock::now(), redirect.prefix());
-        if self.redirects.len() >= REDIRECTS && !self.redirects.contains_key(&prefix) {
-            return Err(Errno::Enobufs);
-        }
-        let distance = self.config.distances.of(Source::Redirect);
-        self.rib.redirect(now, distance, redirect, follow)?;
-        self.redirects.insert(prefix, now + REDIRECT_LASTS);
-        Ok(())
-    }
-
     fn give_up(&mut self, lost: &[Lost<F>]) {
         for (prefix, route) in lost {
             let entry = self.rib.entry(TableId::MAIN, *prefix);
             let now = entry.and_then(|entry| entry.selected);
             let same = now.is_some_and(|now| now.nexthops == route.nexthops);
             if same && route.source == Source::Redirect {
-                self.rib.withdraw(TableId::MAIN, *prefix, Slot::Redirect);
-                self.redirects.remove(prefix);
+                self.rib.give_up_redirect(*prefix);
             }
         }
-    }
-
-    /// What clients have set to expire, and redirects.
-    fn expire(&mut self) {
-        let now = clock::now();
-        self.rib.expire(now, wall_clock());
-        let rib = &mut self.rib;
-        self.redirects.retain(|prefix, until| {
-            let lasts = *until > now;
-            if !lasts {
-                rib.withdraw(TableId::MAIN, *prefix, Slot::Redirect);
-            }
-            lasts
-        });
     }
 
     fn requests(&mut self, requests: &[Request<F>]) -> Answers<F> {

@@ -121,11 +121,14 @@ impl<F: Family> Rib<F> {
     /// since 1970, and by ours.
     pub fn next_expiry(&self) -> (Option<u64>, Option<Instant>) {
         let expiry = self.clients.expiries.first().map(|(at, _)| *at);
-        (expiry, self.clients.owners.next_sweep())
+        let sweep = self.clients.owners.next_sweep();
+        (expiry, sweep.into_iter().chain(self.next_redirect()).min())
     }
 
-    /// Withdraws candidates that have expired or been swept; the caller commits.
+    /// Withdraws candidates that have expired or been swept, and redirects that
+    /// have aged; the caller commits.
     pub fn expire(&mut self, now: Instant, wall: u64) {
+        self.expire_redirects(now);
         let expiries = self.clients.expiries.iter();
         let due = expiries.take_while(|(at, _)| *at <= wall);
         let mut due: Vec<_> = due.map(|(_, key)| *key).collect();

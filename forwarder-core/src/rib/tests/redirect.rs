@@ -1,5 +1,7 @@
 //! Which redirects are followed, and what is made of them.
 
+use std::time::Duration;
+
 use super::*;
 use crate::net::Ipv6;
 use crate::rib::Redirect;
@@ -117,6 +119,50 @@ fn every_other_source_goes_before_it() {
     assert_eq!(winner(&mut rib, HOST), Some(Source::Rip));
     rib.withdraw(MAIN, net(HOST), Slot::Rip);
     assert_eq!(winner(&mut rib, HOST), Some(Source::Redirect));
+}
+
+#[test]
+fn route4_a_redirect_is_followed_for_a_while() {
+    let mut rib = behind_a_router();
+    let at = |seconds| Instant::from_secs(1000) + Duration::from_secs(seconds);
+    let follow = |rib: &mut Rib<Ipv4>, redirect: &Redirect<Ipv4>, seconds| {
+        rib.redirect(at(seconds), LAST, redirect, true).unwrap();
+        rib.commit();
+    };
+    let expire = |rib: &mut Rib<Ipv4>, seconds| {
+        rib.expire(at(seconds), 0);
+        winner(rib, HOST)
+    };
+    assert_eq!(rib.next_expiry().1, None);
+    follow(&mut rib, &to_nearer(), 0);
+    assert_eq!(rib.next_expiry().1, Some(at(600)));
+    assert_eq!(expire(&mut rib, 599), Some(Source::Redirect));
+    // The host route's router says the same again of itself: it lasts on.
+    follow(&mut rib, &redirect("203.0.113.9", NEARER, NEARER), 599);
+    assert_eq!(expire(&mut rib, 600), Some(Source::Redirect));
+    assert_eq!(rib.next_expiry().1, Some(at(1199)));
+    assert_eq!(expire(&mut rib, 1199), None);
+    assert_eq!(rib.next_expiry().1, None);
+    // After it the default route's router has a say again.
+    follow(&mut rib, &to_nearer(), 1200);
+    rib.give_up_redirect(net(HOST));
+    assert_eq!(rib.next_expiry().1, None);
+}
+
+#[test]
+fn redirects_are_followed_for_so_many_hosts() {
+    let mut rib = behind_a_router();
+    let to = |n: u32| Redirect {
+        destination: Ipv4Addr::from(0x0a00_0000 + n),
+        ..to_nearer()
+    };
+    for n in 0..4096 {
+        follow(&mut rib, &to(n)).unwrap();
+    }
+    assert_eq!(follow(&mut rib, &to(4096)), Err(Errno::Enobufs));
+    assert_eq!(follow(&mut rib, &to(7)), Ok(()), "one of them, again");
+    rib.expire(Instant::from_secs(600), 0);
+    assert_eq!(follow(&mut rib, &to(4096)), Ok(()));
 }
 
 /// RFC 4861 §8.3.

@@ -23,6 +23,7 @@ mod neighbours;
 mod packets;
 mod privilege;
 mod redirects;
+mod redirects6;
 mod validation;
 
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ const EOPNOTSUPP: i32 = 95;
 const EAFNOSUPPORT: i32 = 97;
 const ENETUNREACH: i32 = 101;
 const ENOBUFS: i32 = 105;
+const EHOSTUNREACH: i32 = 113;
 
 /// A router between two hosts.
 struct Bed {

@@ -7,13 +7,11 @@ use forwarder_tests::bsd::number::*;
 use forwarder_tests::bsd::{Message, Request};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{Bed, EINVAL, EPERM, ESRCH, GATEWAY, case, configured};
+use super::{Bed, EHOSTUNREACH, EINVAL, ENETUNREACH, EPERM, ESRCH, GATEWAY, case, configured};
 
 const HOST: &str = "203.0.113.9";
 const NEARER: &str = "192.0.2.9";
 pub(super) const ACCEPT: &str = "[route-socket]\nredirects = \"accept\"\n";
-const EHOSTUNREACH: i32 = 113;
-const ENETUNREACH: i32 = 101;
 
 /// Sends r1 a redirect from this address of h0's.
 pub(super) fn redirect(
