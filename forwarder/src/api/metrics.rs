@@ -3,6 +3,7 @@
 //! Written by hand: the format is a few lines, and the counters live in BPF
 //! maps, not in a metrics library's registry.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use forwarder_common::reason::Reason;
@@ -224,84 +225,88 @@ fn rip(text: &mut Encoder, sample: &Sample) {
     }
 }
 
+/// Each family by type, name, help, its label if it has one, and the samples by
+/// the label's value.
 fn routing_socket(text: &mut Encoder, clients: &Clients) {
     let totals = &clients.totals;
-    let connected = clients.clients.len();
-    text.family(
-        "forwarder_route_socket_clients",
-        "gauge",
-        "Clients of the routing socket.",
-    );
-    let connected = u64::try_from(connected).unwrap_or(u64::MAX);
-    text.sample("forwarder_route_socket_clients", &[], connected);
-    text.family(
-        "forwarder_route_socket_routes",
-        "gauge",
-        "Routes that clients have added.",
-    );
-    for (family, routes) in [("ipv4", &clients.ipv4), ("ipv6", &clients.ipv6)] {
-        let labels = [("family", family)];
-        text.sample("forwarder_route_socket_routes", &labels, routes.routes);
-    }
-    for (name, help, label, counts) in [
+    let connected = u64::try_from(clients.clients.len()).unwrap_or(u64::MAX);
+    let families = [
         (
+            "gauge",
+            "forwarder_route_socket_clients",
+            "Clients of the routing socket.",
+            None,
+            vec![("", connected)],
+        ),
+        (
+            "gauge",
+            "forwarder_route_socket_routes",
+            "Routes that clients have added.",
+            Some("family"),
+            vec![("ipv4", clients.ipv4.routes), ("ipv6", clients.ipv6.routes)],
+        ),
+        (
+            "counter",
             "forwarder_route_socket_connections",
             "Clients that have come.",
-            "result",
-            &[
+            Some("result"),
+            vec![
                 ("accepted", totals.connections),
                 ("turned-away", totals.turned_away),
             ],
         ),
         (
+            "counter",
             "forwarder_route_socket_requests",
             "Messages of clients.",
-            "result",
-            &[
+            Some("result"),
+            vec![
                 ("done", totals.requests.saturating_sub(totals.refused)),
                 ("refused", totals.refused),
             ],
         ),
-    ] {
-        text.family(name, "counter", help);
-        for (result, count) in counts {
-            text.sample(&format!("{name}_total"), &[(label, result)], *count);
-        }
-    }
-    for (name, help, count) in [
         (
+            "counter",
             "forwarder_route_socket_lost",
             "Times that a client was told that it had missed something.",
-            totals.lost,
+            None,
+            vec![("", totals.lost)],
         ),
         (
+            "counter",
             "forwarder_route_events_not_looked_into",
             "Packets that no event tells of, since too many came at once.",
-            totals.not_looked_into,
+            None,
+            vec![("", totals.not_looked_into)],
         ),
-    ] {
-        text.family(name, "counter", help);
-        text.sample(&format!("{name}_total"), &[], count);
-    }
-    for (name, help, label, counts) in [
         (
+            "counter",
             "forwarder_route_events",
             "Events published on the routing socket.",
-            "type",
-            &totals.events,
+            Some("type"),
+            by_name(&totals.events),
         ),
         (
+            "counter",
             "forwarder_redirects",
             "ICMP redirects heard.",
-            "verdict",
-            &totals.redirects,
+            Some("verdict"),
+            by_name(&totals.redirects),
         ),
-    ] {
-        text.family(name, "counter", help);
-        for (value, count) in counts {
-            text.sample(&format!("{name}_total"), &[(label, value)], *count);
+    ];
+    for (kind, name, help, label, samples) in families {
+        text.family(name, kind, help);
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        for (value, count) in samples {
+            let label = label.map(|label| (label, value));
+            text.sample(&format!("{name}{suffix}"), label.as_slice(), count);
         }
     }
+}
+
+fn by_name(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let named = counts.iter();
+    named.map(|(name, count)| (name.as_str(), *count)).collect()
 }
 
 struct Encoder(String);
