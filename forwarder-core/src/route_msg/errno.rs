@@ -13,12 +13,20 @@ pub enum Errno {
     Esrch = 3,
     /// The kernel or the disk failed.
     Eio = 5,
+    /// Of the kernel: no memory.
+    Enomem = 12,
+    /// Of the kernel: IPv6 is switched off there.
+    Eacces = 13,
     /// The route is another source's.
     Ebusy = 16,
     /// There is such a route already.
     Eexist = 17,
+    /// Of the kernel: no such interface.
+    Enodev = 19,
     /// The message makes no sense.
     Einval = 22,
+    /// Of the kernel: its table is full.
+    Enospc = 28,
     /// Of a batch: given up since another of its requests was refused.
     Ecanceled = 125,
     /// Too many of something in one packet or batch.
@@ -29,6 +37,8 @@ pub enum Errno {
     Eopnotsupp = 95,
     /// Neither IPv4 nor IPv6.
     Eafnosupport = 97,
+    /// Of the kernel: the interface is down.
+    Enetdown = 100,
     /// The gateway is reached by no interface.
     Enetunreach = 101,
     /// No room.
@@ -39,18 +49,23 @@ pub enum Errno {
 
 impl Errno {
     /// All of them.
-    pub const ALL: [Errno; 14] = [
+    pub const ALL: [Errno; 19] = [
         Errno::Eperm,
         Errno::Esrch,
         Errno::Eio,
+        Errno::Enomem,
+        Errno::Eacces,
         Errno::Ebusy,
         Errno::Eexist,
+        Errno::Enodev,
         Errno::Einval,
+        Errno::Enospc,
         Errno::Ecanceled,
         Errno::Emsgsize,
         Errno::Eprotonosupport,
         Errno::Eopnotsupp,
         Errno::Eafnosupport,
+        Errno::Enetdown,
         Errno::Enetunreach,
         Errno::Enobufs,
         Errno::Ehostunreach,
@@ -83,14 +98,19 @@ impl Errno {
             Errno::Eperm => "EPERM",
             Errno::Esrch => "ESRCH",
             Errno::Eio => "EIO",
+            Errno::Enomem => "ENOMEM",
+            Errno::Eacces => "EACCES",
             Errno::Ebusy => "EBUSY",
             Errno::Eexist => "EEXIST",
+            Errno::Enodev => "ENODEV",
             Errno::Einval => "EINVAL",
+            Errno::Enospc => "ENOSPC",
             Errno::Ecanceled => "ECANCELED",
             Errno::Emsgsize => "EMSGSIZE",
             Errno::Eprotonosupport => "EPROTONOSUPPORT",
             Errno::Eopnotsupp => "EOPNOTSUPP",
             Errno::Eafnosupport => "EAFNOSUPPORT",
+            Errno::Enetdown => "ENETDOWN",
             Errno::Enetunreach => "ENETUNREACH",
             Errno::Enobufs => "ENOBUFS",
             Errno::Ehostunreach => "EHOSTUNREACH",

@@ -484,7 +484,7 @@ shapes! {
         /// How often one was told that it had missed something.
         pub lost: u64,
         /// Events by type: "miss", "resolve", "losing", "redirect", "newaddr",
-        /// "deladdr", "ifinfo", "ifannounce".
+        /// "deladdr", "ifinfo", "ifannounce", "export-failed".
         pub events: BTreeMap<String, u64>,
         /// ICMP redirects: "followed", "not-followed", "refused" (by the rules of
         /// RFC 1122), "malformed".

@@ -249,7 +249,11 @@ impl Daemon {
             keeper: keeper_sender,
         };
         let grace = Grace::start().context("starting the thread for grace periods")?;
-        let programmers = (Programmer::new(writer4), Programmer::new(writer6));
+        let failures = || route_events.failures().clone();
+        let programmers = (
+            Programmer::new(writer4, failures()),
+            Programmer::new(writer6, failures()),
+        );
         let (mut dataplane_task, reached) = {
             let _entered = plane_thread.enter();
             DataplaneTask::new(plane, programmers, features, grace, config.clone(), inputs)

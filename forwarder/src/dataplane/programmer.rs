@@ -12,8 +12,11 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use forwarder_core::kernel::export::{ExportOp, Exporter, Installed, Refusal};
 use forwarder_core::net::{Family, TableId};
-use forwarder_core::rib::Generation;
-use forwarder_core::route::{Route, RouteType};
+use forwarder_core::rib::socket::state_of;
+use forwarder_core::rib::{Change, Generation, Origin};
+use forwarder_core::route::{Route, RouteType, Source};
+use forwarder_core::route_msg::RouteMessage;
+use forwarder_core::route_msg::number::*;
 use tracing::warn;
 
 use super::family::MapFamily;
@@ -21,6 +24,7 @@ use super::plane::Plane;
 use crate::clock;
 use crate::kernel::{KernelWriter, NetlinkFamily};
 use crate::rib_task::{OursEvent, Pulled};
+use crate::route_events::Failures;
 
 /// Changes taken from the backlog in one step: about a millisecond of map
 /// writes, so that other events wait no longer.
@@ -37,6 +41,16 @@ impl<F: MapFamily + NetlinkFamily> ProgrammedFamily for F {}
 type Key<F> = (TableId, <F as Family>::Prefix);
 type Selected<F> = Arc<Route<F>>;
 
+/// A change as work. A deletion that uncovers another's route is no request for
+/// that route.
+fn wanted<F: Family>(change: &Change<F>) -> (Key<F>, Wanted<F>) {
+    let wanted = Wanted {
+        route: change.new.clone(),
+        origin: change.origin.filter(|origin| origin.kind != RTM_DELETE),
+    };
+    ((change.table, change.prefix), wanted)
+}
+
 /// How far the two sinks have followed the RIB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reached {
@@ -46,22 +60,32 @@ pub struct Reached {
     pub xdp: Generation,
 }
 
+/// What a prefix is to be programmed with, and whose request that is.
+struct Wanted<F: Family> {
+    route: Option<Selected<F>>,
+    origin: Option<Origin>,
+}
+
 /// The mirror of the RIB's selected routes and the work that is left.
 pub struct Programmer<F: ProgrammedFamily> {
     /// What is, or is about to be, programmed.
     mirror: HashMap<Key<F>, Selected<F>, RandomState>,
-    backlog: VecDeque<(Key<F>, Option<Selected<F>>)>,
+    backlog: VecDeque<(Key<F>, Wanted<F>)>,
     /// Pulled up to here.
     cursor: Generation,
     reached: Reached,
     exporter: Exporter<F>,
     /// `None` with `[kernel] export = false`.
     writer: Option<KernelWriter>,
+    /// Whose requests wait for the kernel.
+    asked: HashMap<F::Prefix, Origin>,
+    /// Who is told what came of them.
+    failures: Failures,
 }
 
 impl<F: ProgrammedFamily> Programmer<F> {
     /// Nothing is programmed.
-    pub fn new(writer: Option<KernelWriter>) -> Self {
+    pub fn new(writer: Option<KernelWriter>, failures: Failures) -> Self {
         Programmer {
             mirror: HashMap::default(),
             backlog: VecDeque::new(),
@@ -69,6 +93,8 @@ impl<F: ProgrammedFamily> Programmer<F> {
             reached: Reached::default(),
             exporter: Exporter::new(),
             writer,
+            asked: HashMap::new(),
+            failures,
         }
     }
 
@@ -104,10 +130,7 @@ impl<F: ProgrammedFamily> Programmer<F> {
             Pulled::Deltas(batches) => {
                 for batch in batches {
                     self.cursor = batch.generation;
-                    let changes = batch.changes.iter();
-                    self.backlog.extend(
-                        changes.map(|change| ((change.table, change.prefix), change.new.clone())),
-                    );
+                    self.backlog.extend(batch.changes.iter().map(wanted));
                 }
             }
             Pulled::Snapshot(snapshot) => {
@@ -118,10 +141,16 @@ impl<F: ProgrammedFamily> Programmer<F> {
                     .into_iter()
                     .map(|(table, prefix, route)| ((table, prefix), route))
                     .collect();
+                // Who has asked for it is not in a snapshot.
+                let of_nobody = |route| Wanted {
+                    route,
+                    origin: None,
+                };
                 let gone = self.mirror.keys().filter(|key| !wanted.contains_key(key));
-                self.backlog.extend(gone.map(|key| (*key, None)));
+                self.backlog.extend(gone.map(|key| (*key, of_nobody(None))));
+                let there = wanted.into_iter();
                 self.backlog
-                    .extend(wanted.into_iter().map(|(key, route)| (key, Some(route))));
+                    .extend(there.map(|(key, route)| (key, of_nobody(Some(route)))));
             }
         }
     }
@@ -177,10 +206,10 @@ impl<F: ProgrammedFamily> Programmer<F> {
             if plane.wants_to_grow() {
                 break;
             }
-            let Some((key, route)) = self.backlog.pop_front() else {
+            let Some((key, wanted)) = self.backlog.pop_front() else {
                 break;
             };
-            self.change(plane, key, route);
+            self.change(plane, key, wanted);
         }
         self.export(plane).await;
         if self.backlog.is_empty() {
@@ -205,10 +234,16 @@ impl<F: ProgrammedFamily> Programmer<F> {
         }
     }
 
-    fn change(&mut self, plane: &mut Plane, key: Key<F>, route: Option<Selected<F>>) {
+    fn change(&mut self, plane: &mut Plane, key: Key<F>, wanted: Wanted<F>) {
         let (table, prefix) = key;
+        let Wanted { route, origin } = wanted;
         if table == TableId::MAIN && self.exports() {
             self.exporter.set_desired(prefix, route.as_deref());
+            let waits = self.exporter.installed(prefix) == Installed::Pending;
+            match origin.filter(|_| waits) {
+                Some(origin) => drop(self.asked.insert(prefix, origin)),
+                None => drop(self.asked.remove(&prefix)),
+            }
         }
         let Some(route) = route else {
             self.mirror.remove(&key);
@@ -242,11 +277,37 @@ impl<F: ProgrammedFamily> Programmer<F> {
     /// The kernel has answered: the fast path follows.
     fn after_request(&mut self, plane: &mut Plane, op: &ExportOp<F>, result: Result<(), Refusal>) {
         let prefix = op.prefix();
-        if let Err(refusal @ (Refusal::Occupied | Refusal::Failed(_))) = &result {
+        if let Err(refusal @ (Refusal::Occupied | Refusal::Failed(..))) = &result {
             warn!("route {prefix} is not in the kernel's table: {refusal}");
         }
-        self.exporter.complete(clock::now(), op, result);
+        let news = self.exporter.complete(clock::now(), op, result);
+        let origin = self.asked.remove(&prefix);
+        if let Some(refusal) = news {
+            self.tell_owner(prefix, origin, &refusal);
+        }
         self.follow_kernel(plane, prefix);
+    }
+
+    /// A client's route is not in the kernel's table.
+    fn tell_owner(&self, prefix: F::Prefix, origin: Option<Origin>, refusal: &Refusal) {
+        let route = self.mirror.get(&(TableId::MAIN, prefix));
+        let Some(route) = route.filter(|route| route.source == Source::Socket) else {
+            return;
+        };
+        let attributes = route.attributes.as_ref();
+        let name = attributes.and_then(|attributes| attributes.owner.as_deref());
+        let mut message = RouteMessage::new(RTM_EXPORT_FAILED);
+        message.destination = Some(prefix.into());
+        message.errno = Some(refusal.errno());
+        if F::len(&prefix) == F::BITS {
+            message.flags = RTF_HOST;
+        }
+        if let Some(origin) = origin {
+            (message.pid, message.seq) = (origin.pid, origin.seq);
+        }
+        let after = state_of::<F>(self.cursor);
+        let client = origin.map(|origin| origin.client);
+        self.failures.tell(client, name, message, after);
     }
 
     /// Where the kernel does not hold our route, the fast path must not forward

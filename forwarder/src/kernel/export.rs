@@ -15,6 +15,7 @@ use std::time::Duration;
 use forwarder_core::kernel::export::{ExportOp, ExportRoute, Refusal};
 use forwarder_core::net::{Ipv4, Ipv6, TableId};
 use forwarder_core::route::Nexthop;
+use forwarder_core::route_msg::Errno;
 
 use super::family::NetlinkFamily;
 use super::message::{
@@ -86,7 +87,7 @@ impl KernelWriter {
         let ops: Vec<ExportOp<F>> = prefixes.into_iter().map(ExportOp::Delete).collect();
         let results = self.apply(&ops).await;
         let failed = |result: Result<(), Refusal>| match result {
-            Err(Refusal::Failed(words)) => Some(io::Error::other(words)),
+            Err(Refusal::Failed(_, words)) => Some(io::Error::other(words)),
             _ => None,
         };
         let removed = results.iter().filter(|result| result.is_ok()).count();
@@ -149,7 +150,7 @@ impl KernelWriter {
             Err(_) => format!("the kernel did not answer within {} s", ANSWER.as_secs()),
         };
         // Which of them were done is not known; the monitor will tell.
-        vec![Err(Refusal::Failed(failure)); count]
+        vec![Err(Refusal::Failed(Errno::Eio, failure)); count]
     }
 
     /// Collects failures until the last message is answered.
@@ -185,19 +186,20 @@ struct Chunk {
     sequences: Vec<u32>,
 }
 
-fn result((errno, words): (i32, Option<String>)) -> Result<(), Refusal> {
+fn result((number, words): (i32, Option<String>)) -> Result<(), Refusal> {
     let text = || {
-        let error = io::Error::from_raw_os_error(errno);
+        let error = io::Error::from_raw_os_error(number);
         words.map_or_else(|| error.to_string(), |words| format!("{words} ({error})"))
     };
-    match errno {
+    let errno = Errno::from_number(number).unwrap_or(Errno::Eio);
+    match number {
         0 => Ok(()),
         libc::EEXIST => Err(Refusal::Occupied),
         libc::ESRCH => Err(Refusal::Absent),
         libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN | libc::EINTR | libc::EBUSY | libc::EPERM => {
-            Err(Refusal::Failed(text()))
+            Err(Refusal::Failed(errno, text()))
         }
-        _ => Err(Refusal::Invalid(text())),
+        _ => Err(Refusal::Invalid(errno, text())),
     }
 }
 

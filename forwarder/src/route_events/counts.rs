@@ -7,7 +7,7 @@ use forwarder_core::route_msg::Errno;
 use forwarder_core::route_msg::number::*;
 
 /// Events by their names in the API, in the order of their types.
-const EVENTS: [(u8, &str); 8] = [
+const EVENTS: [(u8, &str); 9] = [
     (RTM_LOSING, "losing"),
     (RTM_REDIRECT, "redirect"),
     (RTM_MISS, "miss"),
@@ -16,6 +16,7 @@ const EVENTS: [(u8, &str); 8] = [
     (RTM_DELADDR, "deladdr"),
     (RTM_IFINFO, "ifinfo"),
     (RTM_IFANNOUNCE, "ifannounce"),
+    (RTM_EXPORT_FAILED, "export-failed"),
 ];
 
 /// What became of an ICMP redirect.

@@ -3,9 +3,11 @@
 //! [`Events`] is where they are published; a listener that falls behind is told
 //! that it missed something, as with the journal. [`interfaces`] follows the
 //! interfaces, [`packets`] what happens to packets, [`redirects`] hears ICMP. The
-//! socket's clients publish what they were answered, for those who ask for it.
+//! socket's clients publish what they were answered, for those who ask for it. What
+//! concerns one client alone goes into its mailbox: [`failures`].
 
 mod counts;
+mod failures;
 mod interfaces;
 mod packets;
 mod redirects;
@@ -20,6 +22,7 @@ use tokio::sync::broadcast;
 
 pub use counts::Counts;
 use counts::Verdict;
+pub use failures::Failures;
 pub use interfaces::follow as follow_interfaces;
 pub use packets::Packets;
 pub use redirects::listen as listen_for_redirects;
@@ -35,16 +38,19 @@ pub struct Events {
     /// What clients were answered. A channel of its own: whoever asks much pushes
     /// nothing out that others need for their tables.
     answers: broadcast::Sender<Arc<Announced>>,
+    failures: Failures,
     counts: Arc<Counts>,
 }
 
 impl Events {
     /// A channel that nobody listens to yet.
     pub fn new() -> Events {
+        let counts = Arc::default();
         Events {
             sender: broadcast::channel(DEPTH).0,
             answers: broadcast::channel(DEPTH).0,
-            counts: Arc::default(),
+            failures: Failures::new(&counts),
+            counts,
         }
     }
 
@@ -52,6 +58,11 @@ impl Events {
     /// for nobody.
     pub fn are_heard(&self) -> bool {
         self.sender.receiver_count() > 0
+    }
+
+    /// Routes that the kernel refused.
+    pub fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     /// What has been published, and what has not.

@@ -82,7 +82,8 @@ impl Message {
 
     /// Whether it has a `struct rt_msghdr`.
     pub fn is_route(&self) -> bool {
-        (RTM_ADD..=RTM_LOCK).contains(&self.kind()) || self.kind() == RTM_RESOLVE
+        (RTM_ADD..=RTM_LOCK).contains(&self.kind())
+            || [RTM_RESOLVE, RTM_EXPORT_FAILED].contains(&self.kind())
     }
 
     /// `rtm_index`; of every kind but those of addresses and arrivals.

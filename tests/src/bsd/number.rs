@@ -26,6 +26,7 @@ pub const RTM_GREETING_REPLY: u8 = 0x41;
 pub const RTM_DESYNC: u8 = 0x42;
 pub const RTM_DUMP: u8 = 0x43;
 pub const RTM_DUMP_END: u8 = 0x44;
+pub const RTM_EXPORT_FAILED: u8 = 0x48;
 
 pub const RTF_UP: u32 = 1;
 pub const RTF_GATEWAY: u32 = 2;

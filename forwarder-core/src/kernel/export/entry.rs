@@ -45,6 +45,8 @@ pub(super) struct Entry<F: Family> {
     was_desired: bool,
     in_flight: bool,
     refusal: Option<Refusal>,
+    /// That what is desired was refused is known; it is tried again all the same.
+    refused_before: bool,
     echoes: VecDeque<Echo<F>>,
     /// Heard while echoes were still to come, and contradicting them.
     unexplained: Option<Content<F>>,
@@ -56,6 +58,7 @@ impl<F: Family> Entry<F> {
             self.was_desired |= desired.is_some();
             self.desired = desired;
             self.refusal = None;
+            self.refused_before = false;
         }
     }
 
@@ -103,7 +106,7 @@ impl<F: Family> Entry<F> {
             (Some(desired), Some(actual)) if desired == actual => Work::Nothing,
             (Some(_), _) if self.refusal.is_none() => Work::Addition,
             // A route that is wrong by now is worse than none.
-            (Some(_), Some(_)) if matches!(self.refusal, Some(Refusal::Invalid(_))) => {
+            (Some(_), Some(_)) if matches!(self.refusal, Some(Refusal::Invalid(..))) => {
                 Work::Removal
             }
             _ => Work::Nothing,
@@ -131,24 +134,40 @@ impl<F: Family> Entry<F> {
         Some(op)
     }
 
-    pub(super) fn complete(&mut self, op: &ExportOp<F>, result: Result<(), Refusal>) {
+    /// The result of an operation; a refusal of what is desired that is the first.
+    pub(super) fn complete(
+        &mut self,
+        op: &ExportOp<F>,
+        result: Result<(), Refusal>,
+    ) -> Option<Refusal> {
         self.in_flight = false;
-        match result {
-            Ok(()) => self.actual = op.outcome(),
+        let news = match result {
+            Ok(()) => {
+                self.actual = op.outcome();
+                self.refused_before &= self.actual.is_none();
+                None
+            }
             Err(refusal) => {
                 self.forget_echo(op);
-                self.refused(op, refusal);
+                self.refused(op, refusal)
             }
-        }
+        };
         // Its echo has come already, and something else behind it.
         self.believe_unexplained();
+        news
     }
 
-    fn refused(&mut self, op: &ExportOp<F>, refusal: Refusal) {
+    fn refused(&mut self, op: &ExportOp<F>, refusal: Refusal) -> Option<Refusal> {
         match (op, refusal) {
             (ExportOp::Delete(_), Refusal::Absent) => self.actual = None,
-            (_, refusal) => self.refusal = Some(refusal),
+            (ExportOp::Delete(_), refusal) => self.refusal = Some(refusal),
+            (_, refusal) => {
+                let news = !std::mem::replace(&mut self.refused_before, true);
+                self.refusal = Some(refusal.clone());
+                return news.then_some(refusal);
+            }
         }
+        None
     }
 
     /// What was not done causes no notification.

@@ -29,6 +29,7 @@ use std::time::Duration;
 use super::event::{KernelNexthops, KernelRoute};
 use crate::net::Family;
 use crate::route::{Nexthop, Route, RouteType};
+use crate::route_msg::Errno;
 use crate::time::Instant;
 use entry::{Entry, Work};
 
@@ -140,12 +141,23 @@ pub enum Refusal {
     Absent,
     /// The route makes no sense to the kernel now: gateway not reachable, link
     /// down, and the like.
-    #[error("the kernel refused it: {0}")]
-    Invalid(String),
+    #[error("the kernel refused it: {1}")]
+    Invalid(Errno, String),
     /// The request failed for reasons that have nothing to do with the route;
     /// whether it was carried out is not known.
-    #[error("the request failed: {0}")]
-    Failed(String),
+    #[error("the request failed: {1}")]
+    Failed(Errno, String),
+}
+
+impl Refusal {
+    /// The kernel's number for it.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Refusal::Occupied => Errno::Eexist,
+            Refusal::Absent => Errno::Esrch,
+            Refusal::Invalid(errno, _) | Refusal::Failed(errno, _) => *errno,
+        }
+    }
 }
 
 /// How a prefix stands, for `show routes`.
@@ -275,17 +287,23 @@ impl<F: Family> Exporter<F> {
         ops
     }
 
-    /// The result of an operation that was handed out.
-    pub fn complete(&mut self, now: Instant, op: &ExportOp<F>, result: Result<(), Refusal>) {
+    /// The result of an operation that was handed out. Gives back the refusal of
+    /// a route that was to be put there, unless it is one of a repetition.
+    pub fn complete(
+        &mut self,
+        now: Instant,
+        op: &ExportOp<F>,
+        result: Result<(), Refusal>,
+    ) -> Option<Refusal> {
         let prefix = op.prefix();
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(entry) = self.entries.get_mut(&prefix) {
-            entry.complete(op, result);
-            if let Some(Refusal::Failed(_)) = entry.refusal() {
-                self.tick_by(now + RETRY_FAILED);
-            }
+        let entry = self.entries.get_mut(&prefix)?;
+        let news = entry.complete(op, result);
+        if let Some(Refusal::Failed(..)) = entry.refusal() {
+            self.tick_by(now + RETRY_FAILED);
         }
         self.reconsider(prefix);
+        news
     }
 
     fn tick_by(&mut self, time: Instant) {

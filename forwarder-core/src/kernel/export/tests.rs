@@ -8,6 +8,7 @@ use super::*;
 use crate::kernel::event::KernelNexthops;
 use crate::net::{Ifindex, Ipv4, TableId};
 use crate::route::{Candidate, Distance, Source};
+use crate::route_msg::Errno;
 
 type Exporter = super::Exporter<Ipv4>;
 type ExportOp = super::ExportOp<Ipv4>;
@@ -234,7 +235,11 @@ fn what_was_refused_is_tried_again_on_request_and_in_time() {
     exporter.set_desired(prefix(1), Some(&route(1)));
     let refuse = |exporter: &mut Exporter| {
         let ops = exporter.take_additions(T0, 10);
-        exporter.complete(T0, &ops[0], Err(Refusal::Invalid("unreachable".into())));
+        exporter.complete(
+            T0,
+            &ops[0],
+            Err(Refusal::Invalid(Errno::Enetunreach, "unreachable".into())),
+        );
         assert!(exporter.is_settled());
     };
     refuse(&mut exporter);
@@ -251,12 +256,50 @@ fn what_was_refused_is_tried_again_on_request_and_in_time() {
     assert!(!exporter.is_settled());
 }
 
+/// One who is told of refusals is told once of each.
+#[test]
+fn a_refusal_is_news_once_for_what_is_desired() {
+    let refused = || Refusal::Invalid(Errno::Einval, "no such gateway".into());
+    let mut exporter = running();
+    let attempt = |exporter: &mut Exporter, result| {
+        let ops = exporter.take_additions(T0, 10);
+        let news = exporter.complete(T0, &ops[0], result);
+        exporter.retry_refused();
+        news
+    };
+    exporter.set_desired(prefix(1), Some(&route(1)));
+    assert_eq!(attempt(&mut exporter, Err(refused())), Some(refused()));
+    assert_eq!(attempt(&mut exporter, Err(refused())), None, "a repetition");
+    exporter.set_desired(prefix(1), Some(&route(1)));
+    assert_eq!(attempt(&mut exporter, Err(refused())), None, "the same");
+    exporter.set_desired(prefix(1), Some(&route(2)));
+    assert_eq!(attempt(&mut exporter, Err(refused())), Some(refused()));
+    assert_eq!(attempt(&mut exporter, Ok(())), None);
+    // It was there, and comes back: another story.
+    exporter.ours_seen(T0, &found(1, 2));
+    exporter.ours_gone(T0, prefix(1));
+    assert_eq!(attempt(&mut exporter, Err(refused())), Some(refused()));
+}
+
+#[test]
+fn a_refused_deletion_is_no_news_of_a_route() {
+    let mut exporter = installed_one();
+    exporter.set_desired(prefix(1), None);
+    let ops = exporter.take_removals(T0, 10);
+    let refusal = Refusal::Failed(Errno::Enobufs, "no buffer space".into());
+    assert_eq!(exporter.complete(T0, &ops[0], Err(refusal)), None);
+}
+
 #[test]
 fn a_refused_replacement_takes_the_outdated_route_away() {
     let mut exporter = installed_one();
     exporter.set_desired(prefix(1), Some(&route(2)));
     let ops = exporter.take_additions(T0, 10);
-    exporter.complete(T0, &ops[0], Err(Refusal::Invalid("unreachable".into())));
+    exporter.complete(
+        T0,
+        &ops[0],
+        Err(Refusal::Invalid(Errno::Enetunreach, "unreachable".into())),
+    );
     assert_eq!(
         exporter.take_removals(T0, 10),
         [ExportOp::Delete(prefix(1))]
@@ -268,7 +311,11 @@ fn a_failed_request_is_repeated_and_changes_nothing() {
     let mut exporter = installed_one();
     exporter.set_desired(prefix(1), Some(&route(2)));
     let ops = exporter.take_additions(T0, 10);
-    exporter.complete(T0, &ops[0], Err(Refusal::Failed("no buffer space".into())));
+    exporter.complete(
+        T0,
+        &ops[0],
+        Err(Refusal::Failed(Errno::Enobufs, "no buffer space".into())),
+    );
     assert_eq!(exporter.take_removals(T0, 10), []);
     exporter.tick(T0 + RETRY_FAILED);
     assert!(matches!(

@@ -65,6 +65,8 @@ pub(super) struct Client {
     events: Option<broadcast::Receiver<Arc<Announced>>>,
     /// What others are answered; `None` = it does not want to know.
     answers: Option<broadcast::Receiver<Arc<Announced>>>,
+    /// Its routes that the kernel refused, whether or not it listens.
+    failures: broadcast::Receiver<Arc<Announced>>,
     published: Events,
     reached: watch::Receiver<[Reached; 2]>,
     /// Events that wait for the routes which belong before them.
@@ -129,6 +131,7 @@ impl Client {
         place: Place,
         parts: &Parts,
     ) -> Client {
+        let failures = parts.events.failures().receive(entry.id);
         Client {
             id: entry.id,
             entry,
@@ -140,6 +143,7 @@ impl Client {
             ipv6: Side::new(parts.rib6.clone()),
             events: Some(parts.events.listen()),
             answers: (parts.config.classic_copies).then(|| parts.events.listen_to_answers()),
+            failures,
             published: parts.events.clone(),
             reached: parts.reached.clone(),
             waiting: VecDeque::new(),
@@ -179,6 +183,7 @@ impl Client {
                 changed = self.ipv6.rib.generation.changed(), if listens => changed?,
                 event = next_event(&mut self.events), if listens => self.take(event),
                 event = next_event(&mut self.answers), if listens => self.take(event),
+                event = self.failures.recv(), if !waits => self.failed(event),
                 writable = self.connection.writable(), if waits => writable?,
                 () = tokio::time::sleep(LOOK), if !reads => {
                     if self.connection.is_gone() {

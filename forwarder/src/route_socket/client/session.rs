@@ -62,6 +62,8 @@ impl Client {
             let stale = Duration::from_secs(u64::from(greeting.stale_time));
             self.ipv4.rib.register(self.id, &greeting.name, stale).await;
             self.ipv6.rib.register(self.id, &greeting.name, stale).await;
+            let failures = self.published.failures();
+            failures.register(self.id, &greeting.name);
         }
         match channel {
             // The descriptor goes with the packet, which must find room: a client

@@ -39,8 +39,21 @@ impl Client {
         }
     }
 
+    /// One of its routes is not in the kernel's table. One that does not listen is
+    /// told like an answer: it is a late one to its request.
+    pub(super) fn failed(&mut self, failure: Result<Arc<Announced>, RecvError>) {
+        match failure {
+            Ok(failure) if !self.listens() => {
+                self.answer(|out| failure.event.encode(out));
+            }
+            failure => self.take(failure),
+        }
+    }
+
     fn take_events(&mut self) {
-        for events in [&mut self.events, &mut self.answers].into_iter().flatten() {
+        let heard = [&mut self.events, &mut self.answers];
+        let heard = heard.into_iter().flatten();
+        for events in heard.chain([&mut self.failures]) {
             loop {
                 match events.try_recv() {
                     Ok(event) => self.waiting.push_back(event),
@@ -173,8 +186,11 @@ impl Client {
     }
 }
 
-/// Whether the client wants to hear of such.
+/// Whether the client wants to hear of such. Our own messages are not filtered.
 fn wants(greeting: &Greeting, family: u8, kind: u8) -> bool {
+    if kind >= RTM_EXTENSION {
+        return true;
+    }
     let of_family =
         greeting.family == AF_UNSPEC || family == AF_UNSPEC || family == greeting.family;
     let of_type = greeting.types == 0

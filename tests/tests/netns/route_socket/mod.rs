@@ -11,6 +11,7 @@ mod add_delete;
 mod batches;
 mod change;
 mod dumps;
+mod exports;
 mod get;
 mod greeted;
 mod ipv6;

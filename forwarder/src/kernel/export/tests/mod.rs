@@ -186,14 +186,17 @@ fn refusals_carry_the_kernels_own_words() {
         let results = writer
             .apply(&[add(far), add(unicast("10.2.0.0/16", &[9], v0))])
             .await;
-        let [Err(Refusal::Invalid(words)), Ok(())] = results.as_slice() else {
+        let [Err(Refusal::Invalid(Errno::Enetunreach, words)), Ok(())] = results.as_slice() else {
             panic!("{results:?}");
         };
         assert!(words.contains("Nexthop has invalid gateway"), "{words}");
         run("ip link set v0 down");
         let results = writer.apply(&[add(unicast("10.3.0.0/16", &[9], v0))]).await;
         assert!(
-            matches!(results.as_slice(), [Err(Refusal::Invalid(_))]),
+            matches!(
+                results.as_slice(),
+                [Err(Refusal::Invalid(Errno::Enetunreach, _))]
+            ),
             "{results:?}"
         );
     });
