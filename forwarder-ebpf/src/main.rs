@@ -15,6 +15,8 @@
 #[cfg(target_arch = "bpf")]
 mod checks;
 #[cfg(target_arch = "bpf")]
+mod credit;
+#[cfg(target_arch = "bpf")]
 mod fib;
 #[cfg(target_arch = "bpf")]
 mod forward;

@@ -14,6 +14,8 @@ fn main() {}
 #[path = "bench/checks.rs"]
 mod checks;
 #[cfg(target_arch = "bpf")]
+mod credit;
+#[cfg(target_arch = "bpf")]
 mod fib;
 #[cfg(target_arch = "bpf")]
 mod forward;

@@ -4,14 +4,13 @@
 use core::hint::black_box;
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::programs::XdpContext;
-use forwarder_common::abi::{Counter, CounterRow, Event, PuntState};
+use forwarder_common::abi::{Counter, CounterRow, Event};
 use forwarder_common::check::Check;
 use forwarder_common::reason::{PuntClass, Reason};
 
 use crate::packet::{self, Packet};
-use crate::{checks, maps};
+use crate::{checks, credit, maps};
 
 /// The counter row of a port on this CPU. `None` only for a number out of
 /// range, which no table entry holds.
@@ -103,8 +102,7 @@ pub fn up_limited(row: &mut CounterRow, reason: Reason, class: PuntClass, bytes:
     }
 }
 
-/// A token bucket kept as one virtual time (GCRA, ITU-T I.371): a packet
-/// conforms while that time is at most the burst ahead of the clock.
+/// Whether a slot's limit lets one more through.
 #[inline(never)]
 pub fn take_credit(slot: u32) -> bool {
     let Some(limit) = maps::PUNT_LIMIT.get(slot) else {
@@ -117,20 +115,7 @@ pub fn take_credit(slot: u32) -> bool {
         return true;
     };
     // SAFETY: a per-CPU value.
-    let state: &mut PuntState = unsafe { &mut *state };
-    // SAFETY: no preconditions.
-    let now = unsafe { bpf_ktime_get_ns() };
-    let tat = if state.tat_ns > now {
-        state.tat_ns
-    } else {
-        now
-    };
-    if tat - now > limit.burst_ns {
-        state.refused += 1;
-        return false;
-    }
-    state.tat_ns = tat + limit.cost_ns;
-    true
+    credit::take(limit, unsafe { &mut *state })
 }
 
 /// Tells the daemon of a miss or an unresolved next hop; rate-limited, and
