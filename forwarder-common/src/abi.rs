@@ -391,6 +391,69 @@ pub struct TxFilter {
     pub reserved: u32,
 }
 
+/// A lookup of the kernel that found no route: entries of the ring buffer `MISSES`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Miss {
+    /// 4 or 6.
+    pub family: u32,
+    /// As in [`Event`].
+    pub destination_be: [u32; 4],
+}
+
+impl Miss {
+    /// How many words it has.
+    pub const WORDS: usize = 5;
+}
+
+/// What the programs at the kernel's lookups need to know of this kernel and this
+/// daemon: map `MISS_FILTER`, one entry. Offsets come from the kernel's BTF.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MissFilter {
+    /// Inode number of our network namespace: the programs run for all.
+    pub netns_inum: u32,
+    /// `offsetof(struct net, ns.inum)`.
+    pub net_inum: u32,
+    /// `offsetof(struct net, ipv6.fib6_null_entry)`.
+    pub net_null6: u32,
+    /// `offsetof(struct net_device, nd_net)`.
+    pub dev_net: u32,
+    /// `offsetof(struct sk_buff, dev)`.
+    pub skb_dev: u32,
+    /// `offsetof(struct sk_buff, _skb_refdst)`.
+    pub skb_dst: u32,
+    /// `offsetof(struct sk_buff, head)`.
+    pub skb_head: u32,
+    /// `offsetof(struct sk_buff, network_header)`, which counts from `head`.
+    pub skb_network_header: u32,
+    /// `offsetof(struct sk_buff, protocol)`.
+    pub skb_protocol: u32,
+    /// `offsetof(struct dst_entry, error)`.
+    pub dst_error: u32,
+    /// `offsetof(struct flowi_common, flowic_iif)`, which is where `struct flowi4`
+    /// and `struct flowi6` begin.
+    pub flow_iif: u32,
+    /// `offsetof(struct flowi_common, flowic_oif)`.
+    pub flow_oif: u32,
+    /// `offsetof(struct flowi4, daddr)`.
+    pub flow4_destination: u32,
+    /// `offsetof(struct flowi6, daddr)`.
+    pub flow6_destination: u32,
+    /// `offsetof(struct flowi6, saddr)`.
+    pub flow6_source: u32,
+    /// `offsetof(struct fib6_result, f6i)`.
+    pub result6_route: u32,
+    /// `offsetof(struct fib6_table, tb6_id)`.
+    pub table6_id: u32,
+    /// `offsetof(struct task_struct, flags)`.
+    pub task_flags: u32,
+    /// `offsetof(struct task_struct, nsproxy)`.
+    pub task_nsproxy: u32,
+    /// `offsetof(struct nsproxy, net_ns)`.
+    pub nsproxy_net: u32,
+}
+
 /// Where the routes are: the constant [`global::ENGINE`], fixed at load, so that
 /// the verifier drops the code of the other.
 pub mod engine {
@@ -470,6 +533,14 @@ pub mod map {
     pub const META: &str = "META";
     /// ARRAY, one `TxFilter`.
     pub const TX_FILTER: &str = "TX_FILTER";
+    /// RINGBUF of `Miss`.
+    pub const MISSES: &str = "MISSES";
+    /// ARRAY, one `MissFilter`.
+    pub const MISS_FILTER: &str = "MISS_FILTER";
+    /// ARRAY, one `PuntLimit`.
+    pub const MISS_LIMIT: &str = "MISS_LIMIT";
+    /// PERCPU_ARRAY, one `PuntState`.
+    pub const MISS_STATE: &str = "MISS_STATE";
 }
 
 /// Names of the programs, as in the object file.
@@ -482,6 +553,16 @@ pub mod program {
     pub const REDIRECT_ERR: &str = "xdp_redirect_err";
     /// BTF tracepoint of the same name.
     pub const DEVMAP_XMIT: &str = "xdp_devmap_xmit";
+    /// BTF tracepoint of the same name.
+    pub const KFREE_SKB: &str = "kfree_skb";
+    /// BTF tracepoint of the same name.
+    pub const FIB_TABLE_LOOKUP: &str = "fib_table_lookup";
+    /// BTF tracepoint of the same name.
+    pub const FIB6_TABLE_LOOKUP: &str = "fib6_table_lookup";
+    /// BTF tracepoint of the same name.
+    pub const SOFTIRQ_ENTRY: &str = "softirq_entry";
+    /// BTF tracepoint of the same name.
+    pub const SOFTIRQ_EXIT: &str = "softirq_exit";
 }
 
 const _: () = {
@@ -498,6 +579,8 @@ const _: () = {
     assert!(size_of::<FlowKey>() == 32);
     assert!(size_of::<VlanKey>() == 8);
     assert!(size_of::<TxFilter>() == 32);
+    assert!(size_of::<Miss>() == 4 * Miss::WORDS);
+    assert!(size_of::<MissFilter>() == 80);
     assert!(Reason::ALL.len() <= Reason::ROW);
     assert!(OWN_FILTER_WORDS * 32 == 1 << 16);
     assert!(PORT_SLOTS.is_power_of_two() && MAX_PORTS.is_power_of_two());
@@ -519,6 +602,6 @@ mod pod {
 
     pod!(
         Port, Adjacency, Counter, CounterRow, PuntLimit, PuntState, OwnFilter, Meta, Event,
-        FlowKey, TxFilter, VlanKey,
+        FlowKey, TxFilter, VlanKey, MissFilter,
     );
 }

@@ -274,6 +274,13 @@ fn routing_socket(text: &mut Encoder, clients: &Clients) {
         ),
         (
             "counter",
+            "forwarder_route_misses_over_limit",
+            "Misses of the kernel's lookups that no event tells of: over the limit.",
+            None,
+            vec![("", totals.misses_over_limit)],
+        ),
+        (
+            "counter",
             "forwarder_route_events_not_looked_into",
             "Packets that no event tells of, since too many came at once.",
             None,

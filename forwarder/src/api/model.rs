@@ -489,6 +489,9 @@ shapes! {
         /// ICMP redirects: "followed", "not-followed", "refused" (by the rules of
         /// RFC 1122), "malformed".
         pub redirects: BTreeMap<String, u64>,
+        /// Misses of the kernel's lookups that no event tells of: more than
+        /// `[dataplane.punt] events` a second and CPU.
+        pub misses_over_limit: u64,
         /// Packets that no event tells of, since too many came at once.
         pub not_looked_into: u64,
     }

@@ -50,6 +50,7 @@ pub(super) fn totals(totals: &Totals, counts: &Counts) -> model::ClientTotals {
         lost: totals.counts.lost(),
         events: counts.events(),
         redirects: counts.redirects(),
+        misses_over_limit: counts.misses_over_limit(),
         not_looked_into: counts.not_looked_into(),
     }
 }

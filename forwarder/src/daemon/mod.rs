@@ -46,7 +46,7 @@ use crate::kernel::{
 };
 use crate::paths::Paths;
 use crate::rib_task::{self, OursEvent, RibHandle, RibTask};
-use crate::route_events::{self, Events, Packets};
+use crate::route_events::{self, Events, KernelMisses, Packets};
 use crate::route_socket::{self, roster};
 use crate::run_dir::RunDir;
 use backend::DaemonBackend;
@@ -141,6 +141,7 @@ struct Daemon {
     rib4: RibHandle<Ipv4>,
     rib6: RibHandle<Ipv6>,
     dataplane: mpsc::Sender<Query>,
+    misses: KernelMisses,
     rip: RipControl<Ipv4>,
     ripng: RipControl<Ipv6>,
     control: mpsc::Receiver<Control>,
@@ -222,7 +223,14 @@ impl Daemon {
         let (event_sender, next) = mpsc::unbounded_channel();
         let route_events = Events::new();
         let ribs = (ribs4.handle.clone(), ribs6.handle.clone());
-        let packets = Packets::start(route_events.clone(), ribs.clone(), cancel.clone());
+        let rate = config.dataplane.punt.events;
+        let misses = KernelMisses::start(route_events.clone(), rate, cancel.clone());
+        let packets = Packets::start(
+            route_events.clone(),
+            misses.attached(),
+            ribs.clone(),
+            cancel.clone(),
+        );
         let event_inputs = events::Inputs {
             packets: packets.clone(),
             interfaces: interfaces.clone(),
@@ -334,6 +342,7 @@ impl Daemon {
             rib4: ribs4.handle,
             rib6: ribs6.handle,
             dataplane: queries,
+            misses,
             rip,
             ripng,
             control,

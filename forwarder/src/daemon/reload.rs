@@ -72,6 +72,7 @@ impl Daemon {
     async fn apply(&mut self, config: &Arc<Config>) -> Vec<String> {
         self.rib4.configure(config.clone()).await;
         self.rib6.configure(config.clone()).await;
+        self.misses.set_rate(config.dataplane.punt.events);
         let mut refused = Vec::new();
         if let Err(error) = self.rip.configure(config.rip.as_ref()).await {
             refused.push(format!("RIP stays as it was: {error:#}"));

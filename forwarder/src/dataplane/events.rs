@@ -160,8 +160,9 @@ impl Source {
     }
 }
 
+/// A ring buffer that can be waited for.
 #[expect(unsafe_code, reason = "tokio wants a promise about the descriptor")]
-fn register(ring: RingBuf<MapData>) -> io::Result<AsyncFd<RingBuf<MapData>>> {
+pub(super) fn register(ring: RingBuf<MapData>) -> io::Result<AsyncFd<RingBuf<MapData>>> {
     // SAFETY: the descriptor is the map's, which the ring buffer owns and never
     // exchanges: it is open and the same until both are dropped.
     Ok(unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }?)
@@ -277,7 +278,7 @@ fn read(bytes: &[u8]) -> Option<Raw> {
     (next().is_none() && rest.is_empty()).then_some(event)
 }
 
-fn address(family: u32, words: [u32; 4]) -> Option<IpAddr> {
+pub(super) fn address(family: u32, words: [u32; 4]) -> Option<IpAddr> {
     match family {
         4 => Some(Ipv4Addr::from(words[0].to_ne_bytes()).into()),
         6 => {

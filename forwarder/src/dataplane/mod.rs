@@ -11,6 +11,7 @@
 //! * [`programmer`]: routes into the kernel's table and the maps, in order
 //! * [`usage`], [`keeper`]: neighbours in use are kept alive
 //! * [`events`]: what the programs tell of single packets
+//! * [`miss_hook`]: the kernel's own lookups that find no route
 //! * [`grace`]: ids are used again only when no program can hold them
 //! * `log` (feature `ebpf-log`): what the programs say, for debugging
 //! * [`task`]: the loop that owns it all; [`query`], [`listing`]: what it
@@ -30,6 +31,7 @@ pub mod listing;
 mod log;
 pub mod mapped;
 pub mod memlock;
+pub mod miss_hook;
 pub mod object;
 mod pace;
 pub mod plane;

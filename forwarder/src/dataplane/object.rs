@@ -511,7 +511,7 @@ impl LoadError {
 
 /// Tells a missing privilege from everything else: creating the first map is
 /// what fails without one.
-fn object_error(error: aya::EbpfError) -> LoadError {
+pub(super) fn object_error(error: aya::EbpfError) -> LoadError {
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
     while let Some(current) = cause {
         let io = current.downcast_ref::<std::io::Error>();
@@ -523,7 +523,7 @@ fn object_error(error: aya::EbpfError) -> LoadError {
     LoadError::Object(error)
 }
 
-fn netns_inum() -> Result<u32, String> {
+pub(super) fn netns_inum() -> Result<u32, String> {
     let path = "/proc/self/ns/net";
     let inode = fs::metadata(path)
         .map_err(|error| format!("{path}: {error}"))?

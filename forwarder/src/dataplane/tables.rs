@@ -421,7 +421,7 @@ impl Tables {
 }
 
 /// A rate as the cost of one packet; the burst is a tenth of a second's worth.
-fn punt_limit(rate: u32) -> PuntLimit {
+pub(super) fn punt_limit(rate: u32) -> PuntLimit {
     match rate {
         0 => PuntLimit::default(),
         rate => PuntLimit {

@@ -55,6 +55,7 @@ pub struct Counts {
     events: [AtomicU64; EVENTS.len()],
     redirects: [AtomicU64; VERDICTS.len()],
     unasked: AtomicU64,
+    held_back: AtomicU64,
 }
 
 impl Counts {
@@ -71,6 +72,10 @@ impl Counts {
         self.unasked.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn misses_held_back(&self, more: u64) {
+        self.held_back.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// Events that were published, by name.
     pub fn events(&self) -> BTreeMap<String, u64> {
         named(EVENTS.iter().map(|(_, name)| *name), &self.events)
@@ -79,6 +84,11 @@ impl Counts {
     /// ICMP redirects heard, by what became of them.
     pub fn redirects(&self) -> BTreeMap<String, u64> {
         named(VERDICTS.iter().map(|(_, name)| *name), &self.redirects)
+    }
+
+    /// Misses of the kernel's lookups that were not told of: over the limit.
+    pub fn misses_over_limit(&self) -> u64 {
+        self.held_back.load(Ordering::Relaxed)
     }
 
     /// Events of packets that were not looked into: too many at once.

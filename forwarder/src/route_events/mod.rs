@@ -2,13 +2,15 @@
 //!
 //! [`Events`] is where they are published; a listener that falls behind is told
 //! that it missed something, as with the journal. [`interfaces`] follows the
-//! interfaces, [`packets`] what happens to packets, [`redirects`] hears ICMP. The
-//! socket's clients publish what they were answered, for those who ask for it. What
-//! concerns one client alone goes into its mailbox: [`failures`].
+//! interfaces, [`packets`] what happens to packets, [`misses`] the kernel's own
+//! lookups, [`redirects`] hears ICMP. The socket's clients publish what they were
+//! answered, for those who ask for it. What concerns one client alone goes into its
+//! mailbox: [`failures`].
 
 mod counts;
 mod failures;
 mod interfaces;
+mod misses;
 mod packets;
 mod redirects;
 
@@ -18,12 +20,13 @@ use forwarder_core::rib::socket::ClientId;
 use forwarder_core::route_event::{Announced, RouteEvent};
 use forwarder_core::route_msg::RouteMessage;
 use forwarder_core::route_msg::extension::Generations;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 pub use counts::Counts;
 use counts::Verdict;
 pub use failures::Failures;
 pub use interfaces::follow as follow_interfaces;
+pub use misses::{KernelMisses, MissListener};
 pub use packets::Packets;
 pub use redirects::listen as listen_for_redirects;
 
@@ -39,6 +42,8 @@ pub struct Events {
     /// nothing out that others need for their tables.
     answers: broadcast::Sender<Arc<Announced>>,
     failures: Failures,
+    /// How many listeners hear of misses.
+    miss_listeners: watch::Sender<usize>,
     counts: Arc<Counts>,
 }
 
@@ -50,6 +55,7 @@ impl Events {
             sender: broadcast::channel(DEPTH).0,
             answers: broadcast::channel(DEPTH).0,
             failures: Failures::new(&counts),
+            miss_listeners: watch::Sender::new(0),
             counts,
         }
     }
@@ -63,6 +69,16 @@ impl Events {
     /// Routes that the kernel refused.
     pub fn failures(&self) -> &Failures {
         &self.failures
+    }
+
+    /// Whether anybody would hear of a miss.
+    pub fn misses_are_heard(&self) -> bool {
+        *self.miss_listeners.borrow() > 0
+    }
+
+    /// How many would.
+    pub fn miss_listeners(&self) -> watch::Receiver<usize> {
+        self.miss_listeners.subscribe()
     }
 
     /// What has been published, and what has not.
@@ -108,6 +124,11 @@ impl Events {
     /// Listens from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Announced>> {
         self.sender.subscribe()
+    }
+
+    /// Has misses found out, while the answer is kept; they come with the others.
+    pub fn listen_for_misses(&self) -> MissListener {
+        MissListener::new(self.miss_listeners.clone())
     }
 
     /// Listens to what clients are answered.

@@ -3,7 +3,8 @@
 //! `RTM_LOSING` where a gateway does not answer any more.
 //!
 //! The fast path's events are a sample by `[dataplane.punt] events`; that is the
-//! limit of these messages' rate.
+//! limit of these messages' rate. Where the kernel is heard (see [`super::misses`]),
+//! misses come from there.
 
 use std::net::IpAddr;
 
@@ -12,7 +13,7 @@ use forwarder_core::rib::socket::route_message;
 use forwarder_core::route_event::RouteEvent;
 use forwarder_core::route_msg::RouteMessage;
 use forwarder_core::route_msg::number::*;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Events;
@@ -40,24 +41,33 @@ enum Question {
 pub struct Packets {
     events: Events,
     questions: mpsc::Sender<Question>,
+    /// Whether the kernel tells of misses.
+    kernel: watch::Receiver<bool>,
 }
 
 impl Packets {
-    /// Starts the task that looks up what an event is about.
+    /// Starts the task that looks up what an event is about. `kernel` says whether
+    /// the kernel tells of misses.
     pub fn start(
         events: Events,
+        kernel: watch::Receiver<bool>,
         ribs: (RibHandle<Ipv4>, RibHandle<Ipv6>),
         cancel: CancellationToken,
     ) -> Packets {
         let (questions, receiver) = mpsc::channel(DEPTH);
-        let packets = Packets { events, questions };
+        let packets = Packets {
+            events,
+            questions,
+            kernel,
+        };
         tokio::spawn(answer(packets.events.clone(), ribs, receiver, cancel));
         packets
     }
 
-    /// No route leads there.
+    /// No route of the fast path leads there. The packet goes up: where the kernel
+    /// is heard, its word is the message.
     pub fn missed(&self, destination: IpAddr) {
-        if self.events.are_heard() {
+        if self.events.misses_are_heard() && !*self.kernel.borrow() {
             self.events.publish(about(RTM_MISS, destination));
         }
     }
@@ -83,7 +93,8 @@ impl Packets {
     }
 }
 
-fn about(kind: u8, destination: IpAddr) -> RouteEvent {
+/// A message that names a destination and nothing else.
+pub(super) fn about(kind: u8, destination: IpAddr) -> RouteEvent {
     let mut message = RouteMessage::new(kind);
     message.flags = RTF_DONE;
     message.destination = Some(destination.into());

@@ -173,6 +173,7 @@ pub(crate) fn clients() -> Clients {
             lost: 4,
             events: [("miss".to_owned(), 70)].into(),
             redirects: [("followed".to_owned(), 1), ("not-followed".to_owned(), 8)].into(),
+            misses_over_limit: 1500,
             not_looked_into: 6,
         },
     }

@@ -37,6 +37,7 @@ fn samples_have_the_values_of_the_counters() {
         "forwarder_route_socket_requests_total{result=\"done\"} 1991",
         "forwarder_route_socket_lost_total 4",
         "forwarder_route_events_total{type=\"miss\"} 70",
+        "forwarder_route_misses_over_limit_total 1500",
         "forwarder_route_events_not_looked_into_total 6",
         "forwarder_redirects_total{verdict=\"not-followed\"} 8",
         "forwarder_rip_refused_total{reason=\"metric-too-large\",scope=\"entry\"} 3",

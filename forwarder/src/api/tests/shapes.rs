@@ -334,6 +334,7 @@ fn clients() {
             "lost": 4,
             "events": { "miss": 70 },
             "redirects": { "followed": 1, "not-followed": 8 },
+            "misses_over_limit": 1500,
             "not_looked_into": 6,
         },
     });

@@ -59,6 +59,7 @@ fn since_start(totals: &ClientTotals) -> String {
     .collect();
     let events = [
         named(&totals.events),
+        some(totals.misses_over_limit, "misses over the limit").unwrap_or_default(),
         some(totals.not_looked_into, "not looked into").unwrap_or_default(),
     ];
     let events: Vec<&str> = events

@@ -157,7 +157,7 @@ ID  UID  NAME  FAMILY  MODE            UP  REQUESTS  REFUSED  LOST  WAITING
 IPv4: 12 of at most 4,000,000 routes, 7 of bgp; 2 holds, 1 of routes that are gone
 IPv6: 12 of at most 4,000,000 routes, 7 of bgp; 2 holds, 1 of routes that are gone
 since the start: 40 connections, 2 turned away, 2,000 requests, 9 refused, 4 times something missed
-events: 70 miss, 6 not looked into
+events: 70 miss, 1,500 misses over the limit, 6 not looked into
 ICMP redirects: 1 followed, 8 not-followed",
     );
 }

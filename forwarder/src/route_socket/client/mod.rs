@@ -24,6 +24,7 @@ use forwarder_core::rib::Generation;
 use forwarder_core::rib::socket::ClientId;
 use forwarder_core::route_event::Announced;
 use forwarder_core::route_msg::extension::{Ack, NO_LISTEN, WAIT_XDP};
+use forwarder_core::route_msg::number::RTM_MISS;
 use forwarder_core::route_msg::request::{self, Unreadable};
 use forwarder_core::route_msg::{ClientMessage, Errno, Greeting, RouteRequest};
 use tokio::sync::broadcast::error::RecvError;
@@ -39,7 +40,7 @@ use super::socket::{self, Connection, Received};
 use super::users::{Place, Sender};
 use super::{Parts, lldata};
 use crate::dataplane::programmer::Reached;
-use crate::route_events::Events;
+use crate::route_events::{Events, MissListener};
 
 /// Requests that a client may have unanswered: their acknowledgements fit in the
 /// channel's buffer.
@@ -67,6 +68,8 @@ pub(super) struct Client {
     answers: Option<broadcast::Receiver<Arc<Announced>>>,
     /// Its routes that the kernel refused, whether or not it listens.
     failures: broadcast::Receiver<Arc<Announced>>,
+    /// While it hears of misses.
+    misses: Option<MissListener>,
     published: Events,
     reached: watch::Receiver<[Reached; 2]>,
     /// Events that wait for the routes which belong before them.
@@ -144,6 +147,7 @@ impl Client {
             events: Some(parts.events.listen()),
             answers: (parts.config.classic_copies).then(|| parts.events.listen_to_answers()),
             failures,
+            misses: None,
             published: parts.events.clone(),
             reached: parts.reached.clone(),
             waiting: VecDeque::new(),
@@ -170,6 +174,7 @@ impl Client {
         let mut reads = true;
         loop {
             self.fill().await?;
+            self.mind_misses();
             let listens = self.listens() && self.out.is_empty();
             let waits = !self.out.is_empty();
             tokio::select! {
@@ -198,6 +203,14 @@ impl Client {
 
     fn listens(&self) -> bool {
         self.greeting.flags & NO_LISTEN == 0 && !self.out.deaf
+    }
+
+    /// Has misses found out while it hears of them.
+    fn mind_misses(&mut self) {
+        let hears = self.listens() && telling::wants_type(&self.greeting, RTM_MISS);
+        if hears != self.misses.is_some() {
+            self.misses = hears.then(|| self.published.listen_for_misses());
+        }
     }
 
     /// Tells what there is to tell, while the client takes it.

@@ -193,11 +193,15 @@ fn wants(greeting: &Greeting, family: u8, kind: u8) -> bool {
     }
     let of_family =
         greeting.family == AF_UNSPEC || family == AF_UNSPEC || family == greeting.family;
-    let of_type = greeting.types == 0
+    of_family && wants_type(greeting, kind)
+}
+
+/// Likewise, of some family.
+pub(super) fn wants_type(greeting: &Greeting, kind: u8) -> bool {
+    greeting.types == 0
         || 1_u64
             .checked_shl(u32::from(kind))
-            .is_none_or(|bit| greeting.types & bit != 0);
-    of_family && of_type
+            .is_none_or(|bit| greeting.types & bit != 0)
 }
 
 /// Adds a copy, if the client wants such.

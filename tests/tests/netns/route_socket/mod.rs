@@ -19,6 +19,7 @@ mod killed;
 mod links;
 mod listeners;
 mod mirror;
+mod misses;
 mod multipath;
 mod neighbours;
 mod packets;
