@@ -19,6 +19,7 @@ mod glob;
 mod kernel;
 mod rip;
 mod rip_auth;
+mod rip_interface;
 mod route_socket;
 mod statics;
 mod value;
@@ -36,8 +37,9 @@ pub use dataplane::{Attach, Bypass, Dataplane, Engine, PortSettings, PuntLimits}
 pub use error::ConfigError;
 pub use glob::{Glob, GlobError};
 pub use kernel::{Distances, Kernel};
-pub use rip::{Redistribute, RedistributeSource, Rip, RipInterface, RipVersion, SplitHorizon};
+pub use rip::{Redistribute, RedistributeSource, Rip};
 pub use rip_auth::{KeySource, RipAuth, RipKey};
+pub use rip_interface::{RipInterface, SplitHorizon};
 pub use route_socket::{Group, Redirects, RouteSocket};
 pub use statics::{StaticNexthop, StaticRoute, StaticTarget};
 

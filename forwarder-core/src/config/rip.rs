@@ -1,7 +1,6 @@
 //! `[rip]` and `[ripng]`: where they run, what they announce, and their timers.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -10,14 +9,15 @@ use toml::Spanned;
 
 use super::error::{Fault, wrong};
 use super::glob::Glob;
-use super::rip_auth::{self, RawAuth, RipAuth};
-use super::value::{self, FromShort, Host, OrShort, Span};
+use super::rip_interface::{self, RawInterface, RawNgInterface, RipInterface};
+use super::value::{self, FromShort, OrShort, Span};
+use crate::rip::SendVersion;
 
 /// `[rip]`, and `[ripng]`, which has no version and no authentication.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rip {
-    /// Which RIP is spoken.
-    pub version: RipVersion,
+    /// What interfaces send that do not say otherwise.
+    pub version: SendVersion,
     /// Interfaces that RIP runs on, beside those named in `interface`.
     pub interfaces: Vec<Glob>,
     /// Other sources that are announced. The networks of RIP's own interfaces go
@@ -43,27 +43,7 @@ impl Rip {
             return Some(settings.clone());
         }
         let glob = self.interfaces.iter().find(|glob| glob.matches(name))?;
-        Some(RipInterface::new(glob.clone()))
-    }
-}
-
-/// Which RIP is spoken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum RipVersion {
-    /// RFC 2453, multicast.
-    #[default]
-    V2,
-}
-
-impl<'de> Deserialize<'de> for RipVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        value::string(deserializer, "a version of RIP, as a string", |text| {
-            if text == "2" {
-                return Ok(RipVersion::V2);
-            }
-            let help = "this version speaks version = \"2\"";
-            Err(wrong(format!("RIP version {text:?} is not known"), help))
-        })
+        Some(RipInterface::new(glob.clone(), self.version))
     }
 }
 
@@ -92,66 +72,12 @@ pub enum RedistributeSource {
     Kernel,
 }
 
-/// `[[rip.interface]]`: how RIP runs on one interface, or on those that match.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RipInterface {
-    /// Which.
-    pub name: Glob,
-    /// Listens, and sends nothing by multicast.
-    pub passive: bool,
-    /// How routes are announced to where they came from.
-    pub split_horizon: SplitHorizon,
-    /// Added to the metric of what is learnt here, 1..=15.
-    pub cost: u8,
-    /// Routers that get updates by unicast.
-    pub neighbors: Vec<IpAddr>,
-    /// How packets are authenticated; `None` = not.
-    pub auth: Option<RipAuth>,
-}
-
-impl RipInterface {
-    fn new(name: Glob) -> Self {
-        RipInterface {
-            name,
-            passive: false,
-            split_horizon: SplitHorizon::default(),
-            cost: 1,
-            neighbors: Vec::new(),
-            auth: None,
-        }
-    }
-}
-
-/// RFC 2453 §3.4.3.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SplitHorizon {
-    /// Routes are left out where they came from.
-    Simple,
-    /// They are announced there as unreachable.
-    #[default]
-    Poison,
-    /// They are announced like everywhere else.
-    Off,
-}
-
-impl SplitHorizon {
-    /// As it is written in the file.
-    pub const fn name(self) -> &'static str {
-        match self {
-            SplitHorizon::Simple => "simple",
-            SplitHorizon::Poison => "poison",
-            SplitHorizon::Off => "off",
-        }
-    }
-}
-
 /// `[rip]` as typed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawRip {
-    #[serde(default)]
-    version: RipVersion,
+    #[serde(default, deserialize_with = "rip_interface::send_version")]
+    version: SendVersion,
     #[serde(default)]
     interfaces: Vec<Glob>,
     #[serde(default)]
@@ -175,22 +101,7 @@ struct RawRedistribute {
     tag: Option<u16>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawInterface {
-    name: Spanned<Glob>,
-    #[serde(default)]
-    passive: bool,
-    #[serde(default)]
-    split_horizon: SplitHorizon,
-    #[serde(default = "one", deserialize_with = "value::rip_metric")]
-    cost: u8,
-    #[serde(default)]
-    neighbors: Vec<Spanned<Host>>,
-    auth: Option<Spanned<RawAuth>>,
-}
-
-const fn one() -> u8 {
+pub(super) const fn one() -> u8 {
     1
 }
 
@@ -245,7 +156,7 @@ fn check_table(span: Range<usize>, raw: RawRip) -> Result<Rip, Fault> {
         update,
         timeout,
         garbage: raw.garbage.map_or(GARBAGE, |garbage| garbage.0),
-        interface: interfaces(raw.interface)?,
+        interface: rip_interface::check(raw.interface, raw.version)?,
     })
 }
 
@@ -297,29 +208,6 @@ fn redistribute(
     Ok(result)
 }
 
-fn interfaces(tables: Vec<RawInterface>) -> Result<Vec<RipInterface>, Fault> {
-    let mut seen = BTreeMap::new();
-    let mut result = Vec::with_capacity(tables.len());
-    for raw in tables {
-        let span = raw.name.span();
-        let name = raw.name.into_inner();
-        if let Some(first) = seen.insert(name.clone(), span.start) {
-            let message = format!("a second [[rip.interface]] for {name}");
-            let fault = Fault::new(span, message, "put its settings into one table");
-            return Err(fault.repeats(first));
-        }
-        result.push(RipInterface {
-            name,
-            passive: raw.passive,
-            split_horizon: raw.split_horizon,
-            cost: raw.cost,
-            neighbors: neighbors(raw.neighbors)?,
-            auth: raw.auth.map(rip_auth::check).transpose()?,
-        });
-    }
-    Ok(result)
-}
-
 /// `[ripng]` as typed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -337,57 +225,19 @@ pub(super) struct RawRipng {
     interface: Vec<RawNgInterface>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawNgInterface {
-    name: Spanned<Glob>,
-    #[serde(default)]
-    passive: bool,
-    #[serde(default)]
-    split_horizon: SplitHorizon,
-    #[serde(default = "one", deserialize_with = "value::rip_metric")]
-    cost: u8,
-}
-
 /// The same for `[ripng]`.
 pub(super) fn check_ng(table: Spanned<RawRipng>) -> Result<Rip, Fault> {
     let span = table.span();
     let raw = table.into_inner();
-    let interface = |raw: RawNgInterface| RawInterface {
-        name: raw.name,
-        passive: raw.passive,
-        split_horizon: raw.split_horizon,
-        cost: raw.cost,
-        neighbors: Vec::new(),
-        auth: None,
-    };
     let typed = RawRip {
-        version: RipVersion::default(),
+        version: SendVersion::default(),
         interfaces: raw.interfaces,
         redistribute: raw.redistribute,
         default_originate: raw.default_originate,
         update: raw.update,
         timeout: raw.timeout,
         garbage: raw.garbage,
-        interface: raw.interface.into_iter().map(interface).collect(),
+        interface: raw.interface.into_iter().map(Into::into).collect(),
     };
     check_table(span, typed)
-}
-
-fn neighbors(elements: Vec<Spanned<Host>>) -> Result<Vec<IpAddr>, Fault> {
-    let mut seen = BTreeSet::new();
-    for element in &elements {
-        if !seen.insert(element.get_ref().0) {
-            let help = "name each neighbour once";
-            return Err(Fault::new(
-                element.span(),
-                "this neighbour is in the list already",
-                help,
-            ));
-        }
-    }
-    Ok(elements
-        .into_iter()
-        .map(|element| element.into_inner().0.into())
-        .collect())
 }

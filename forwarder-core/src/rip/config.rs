@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::auth::Auth;
 use super::metric::Metric;
-use super::wire::Wire;
+use super::wire::{Dialect, Wire};
 use crate::net::{Family, Ifindex};
 
 /// What holds for the whole engine.
@@ -64,12 +64,83 @@ impl SplitHorizon {
     }
 }
 
+/// What is sent on an interface: the compatibility switch of RFC 2453 §4.1, whose
+/// "none" is [`InterfaceConfig::passive`]. RIPng knows only the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SendVersion {
+    /// RIPv1 (RFC 1058), broadcast.
+    V1,
+    /// RIPv2, broadcast, and nothing that routers of RIPv1 would take for
+    /// something else (RFC 2453 §4.3).
+    Compatible,
+    /// RIPv2, multicast.
+    #[default]
+    V2,
+}
+
+impl SendVersion {
+    /// As in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SendVersion::V1 => "1",
+            SendVersion::Compatible => "compatible",
+            SendVersion::V2 => "2",
+        }
+    }
+
+    pub(super) const fn dialect(self) -> Dialect {
+        match self {
+            SendVersion::V1 => Dialect::Classful,
+            SendVersion::Compatible | SendVersion::V2 => Dialect::Prefixes,
+        }
+    }
+
+    /// Whether routers of RIPv1 listen.
+    pub const fn is_broadcast(self) -> bool {
+        matches!(self, SendVersion::V1 | SendVersion::Compatible)
+    }
+}
+
+/// What is accepted on an interface (RFC 2453 §4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReceiveVersion {
+    /// RIPv1.
+    V1,
+    /// RIPv2, and RIPng.
+    #[default]
+    V2,
+    /// Both.
+    Both,
+}
+
+impl ReceiveVersion {
+    /// As in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReceiveVersion::V1 => "1",
+            ReceiveVersion::V2 => "2",
+            ReceiveVersion::Both => "both",
+        }
+    }
+
+    pub(super) const fn accepts(self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::Classful => matches!(self, ReceiveVersion::V1 | ReceiveVersion::Both),
+            Dialect::Prefixes => matches!(self, ReceiveVersion::V2 | ReceiveVersion::Both),
+        }
+    }
+}
+
 /// How RIP behaves on an interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InterfaceConfig<F: Family> {
     /// Nothing is multicast; `neighbors` are still served, and what is heard is
     /// used.
     pub passive: bool,
+    /// What is sent.
+    pub send_version: SendVersion,
+    /// What is accepted.
+    pub receive_version: ReceiveVersion,
     /// What is told about routes learnt here.
     pub split_horizon: SplitHorizon,
     /// Added to the metric of what is heard, and the metric of the interface's
@@ -86,6 +157,8 @@ impl<F: Family> Default for InterfaceConfig<F> {
     fn default() -> Self {
         InterfaceConfig {
             passive: false,
+            send_version: SendVersion::default(),
+            receive_version: ReceiveVersion::default(),
             split_horizon: SplitHorizon::default(),
             cost: Metric::ONE,
             neighbors: Vec::new(),
@@ -126,11 +199,8 @@ impl<F: Wire> InterfaceSetup<F> {
     }
 
     /// Our address on the subnet that `addr` can be a router of.
-    pub(super) fn facing(&self, addr: F::Addr) -> Option<F::Addr> {
+    pub(super) fn facing(&self, addr: F::Addr) -> Option<&Address<F>> {
         let on_link = |address: &&Address<F>| F::is_host_of(&address.subnet, addr);
-        self.addresses
-            .iter()
-            .find(on_link)
-            .map(|address| address.local)
+        self.addresses.iter().find(on_link)
     }
 }

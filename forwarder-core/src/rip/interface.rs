@@ -2,7 +2,7 @@
 //! to be sent there.
 
 use super::auth::{self, Replay};
-use super::config::{Address, InterfaceSetup, SplitHorizon};
+use super::config::{Address, InterfaceSetup, SendVersion, SplitHorizon};
 use super::entry::Advert;
 use super::io::NeighborKey;
 use super::metric::Metric;
@@ -12,14 +12,15 @@ use super::packet::Rte;
 use super::wire::Wire;
 use crate::net::{Family, Ifindex};
 
-/// Somebody to send to: the group on one of our subnets, a unicast neighbour,
-/// or whoever asked.
+/// Somebody to send to: all on one of our subnets, a unicast neighbour, or
+/// whoever asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Target<F: Family> {
     pub(super) source: F::Addr,
     pub(super) subnet: F::Prefix,
     pub(super) destination: F::Addr,
     pub(super) port: u16,
+    pub(super) version: SendVersion,
 }
 
 /// Why something is sent, which decides what is told about routes learnt on
@@ -155,10 +156,12 @@ impl<F: Wire> Interface<F> {
     }
 }
 
-/// Whom updates go to on an interface: the group once for each subnet, so that
-/// every neighbour sees a sender of his own subnet, then the unicast ones.
+/// Whom updates go to on an interface: the group, or by broadcast everybody, once
+/// for each subnet, so that every neighbour sees a sender of his own subnet; then
+/// the unicast ones.
 pub(super) fn targets<F: Wire>(setup: &InterfaceSetup<F>, before: &[Target<F>]) -> Vec<Target<F>> {
     let mut targets: Vec<Target<F>> = Vec::new();
+    let version = setup.config.send_version;
     let speaking = |address: &&Address<F>| !setup.config.passive && F::is_router(address.local);
     let mut addresses: Vec<_> = setup.addresses.iter().filter(speaking).collect();
     // Whom the neighbours know goes on speaking as long as it is there.
@@ -167,12 +170,21 @@ pub(super) fn targets<F: Wire>(setup: &InterfaceSetup<F>, before: &[Target<F>]) 
         let (source, subnet) = (address.local, address.subnet);
         // A host address has nobody else on its subnet.
         let alone = subnet == F::host(source);
-        if !alone && targets.iter().all(|target| target.subnet != subnet) {
+        let destination = if version.is_broadcast() {
+            F::broadcast(source, &subnet)
+        } else {
+            Some(F::GROUP)
+        };
+        if let Some(destination) = destination
+            && !alone
+            && targets.iter().all(|target| target.subnet != subnet)
+        {
             targets.push(Target {
                 source,
                 subnet,
-                destination: F::GROUP,
+                destination,
                 port: F::PORT,
+                version,
             });
         }
     }
@@ -192,16 +204,14 @@ pub(super) fn unicast<F: Wire>(
     destination: F::Addr,
     port: u16,
 ) -> Option<Target<F>> {
-    let facing = setup
-        .addresses
-        .iter()
-        .find(|a| F::is_host_of(&a.subnet, destination))?;
+    let facing = setup.facing(destination)?;
     let ours = setup.is_ours(destination);
     let target = Target {
         source: facing.local,
         subnet: facing.subnet,
         destination,
         port,
+        version: setup.config.send_version,
     };
     (!ours).then_some(target)
 }

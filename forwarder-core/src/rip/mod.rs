@@ -3,7 +3,7 @@
 //! no thread. `rip_io` in the `forwarder` crate feeds it and carries out what it
 //! answers; tests run fifty of them in one thread.
 //!
-//! RFC 2453 (RIP version 2), with three things that the RFC leaves open and that
+//! RFC 2453 (RIP version 2), RFC 1058 (version 1, on the interfaces that say so) and RFC 2080 (RIPng), with three things that the RFC leaves open and that
 //! make the difference in a network:
 //!
 //! * every neighbour's offer is kept, so that a lost next hop is replaced by the
@@ -26,6 +26,7 @@ mod metric;
 mod neighbor;
 mod output;
 mod packet;
+mod reading;
 mod receive;
 mod reject;
 mod rng;
@@ -38,7 +39,10 @@ mod wire;
 use std::collections::BTreeMap;
 
 pub use auth::{Auth, AuthLength, AuthType, Key, KeyError, Proof, Secret, UnixTime, Window};
-pub use config::{Address, Config, InterfaceConfig, InterfaceSetup, SplitHorizon, Timers};
+pub use config::{
+    Address, Config, InterfaceConfig, InterfaceSetup, ReceiveVersion, SendVersion, SplitHorizon,
+    Timers,
+};
 pub use io::{
     Actions, Clear, Datagram, Event, Input, NeighborKey, Redistribute, RouteChange, Send,
 };
@@ -46,7 +50,7 @@ pub use metric::Metric;
 pub use packet::{Command, Rte};
 pub use reject::{Occurrence, Reject, Scope};
 pub use show::{ErrorRow, InterfaceRow, NeighborRow, OfferRow, RouteOrigin, RouteRow};
-pub use wire::Wire;
+pub use wire::{Dialect, Sayable, V1, Wire};
 
 use crate::net::Ifindex;
 use crate::time::Instant;

@@ -60,14 +60,17 @@ pub struct Rte<F: Family> {
 pub(super) struct Packet<'a> {
     pub(super) command: Command,
     pub(super) version: u8,
+    /// Bits of the header that are kept free are not zero.
+    pub(super) reserved: bool,
     entries: &'a [[u8; ENTRY]],
 }
 
 impl<'a> Packet<'a> {
-    /// Checks header and length. Bits that must be zero are not checked
-    /// (RFC 2453 §4.6: ignored from version 2 on).
+    /// Checks header and length. Whether bits that must be zero are depends on
+    /// the version.
     pub(super) fn parse(payload: &'a [u8], max_entries: usize) -> Result<Self, Reject> {
-        let Some(([command, version, _, _], body)) = payload.split_first_chunk::<HEADER>() else {
+        let Some(([command, version, reserved @ ..], body)) = payload.split_first_chunk::<HEADER>()
+        else {
             return Err(Reject::Truncated);
         };
         if *version == 0 {
@@ -84,6 +87,7 @@ impl<'a> Packet<'a> {
             _ => Ok(Packet {
                 command,
                 version: *version,
+                reserved: *reserved != [0, 0],
                 entries,
             }),
         }

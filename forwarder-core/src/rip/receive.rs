@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use super::auth::{self, Proof};
+use super::config::InterfaceSetup;
 use super::entry::Offer;
-use super::interface::{Kind, unicast};
+use super::interface::{Kind, Target, unicast};
 use super::io::{Actions, Datagram, Event, NeighborKey, Send};
-use super::output::Stamp;
-use super::packet::{self, Command, ENTRY, Packet, Rte};
+use super::output::{self, Stamp};
+use super::packet::{Command, Packet, Rte};
+use super::reading::Reading;
 use super::reject::{Occurrence, Reject, Scope};
 use super::{Metric, Rip, Wire};
 use crate::time::Instant;
@@ -28,6 +30,9 @@ impl<F: Wire> Rip<F> {
         out: &mut Actions<F>,
     ) {
         if let Some(interface) = self.interfaces.get_mut(&datagram.ifindex) {
+            if is_echo(&interface.setup, datagram) {
+                return;
+            }
             interface.traffic.received += 1;
         }
         if let Err(reject) = self.packet(now, datagram, out) {
@@ -134,14 +139,14 @@ impl<F: Wire> Rip<F> {
         {
             out.events.push(Event::NeighborUp(from));
         }
-        check_spoken::<F>(packet)?;
+        let reading = Reading::new(interface, datagram, packet)?;
         let mut next_hop = None;
         for entry in packet.entries() {
             if let Some(hop) = F::next_hop(entry) {
                 next_hop = hop;
                 continue;
             }
-            let learnt = F::decode(entry).and_then(|mut rte| {
+            let learnt = reading.rte(entry).and_then(|mut rte| {
                 rte.next_hop = rte.next_hop.or(next_hop);
                 self.entry(now, from, &rte, out)
             });
@@ -197,17 +202,19 @@ impl<F: Wire> Rip<F> {
         packet: &Packet<'_>,
         sends: &mut Vec<Send<F>>,
     ) -> Result<(), Reject> {
-        check_spoken::<F>(packet)?;
         let interface = self
             .interfaces
             .get_mut(&datagram.ifindex)
             .ok_or(Reject::NoInterface)?;
+        let reading = Reading::new(interface, datagram, packet)?;
+        let version = reading.answer(interface)?;
         let (source, port) = (datagram.source, datagram.source_port);
         let config = &interface.setup.config;
         if config.passive && !config.neighbors.contains(&source) {
             return Err(Reject::PassiveInterface);
         }
         let target = unicast(&interface.setup, source, port).ok_or(Reject::NotOnLink)?;
+        let target = Target { version, ..target };
         interface.requests.admit(now, source)?;
         if let [entry] = packet.entries()
             && F::asks_for_table(entry)
@@ -220,32 +227,34 @@ impl<F: Wire> Rip<F> {
             };
             return interface.output.answer(kind, target);
         }
-        let told = packet.entries().iter().map(|entry| self.lookup(entry));
-        let told = told.collect::<Result<Vec<_>, _>>()?;
+        let asked = packet.entries().iter().map(|entry| reading.prefix(entry));
+        let told = asked.map(|asked| asked.map(|prefix| self.lookup(prefix)));
+        let told: Vec<Rte<F>> = told
+            .collect::<Result<_, _>>()
+            .map_err(|_| Reject::BadRequest)?;
         let Some(interface) = self.interfaces.get_mut(&datagram.ifindex) else {
             return Err(Reject::NoInterface);
         };
         let clock = &mut self.clock;
         let mut stamp = Stamp { now, clock };
         for told in told.chunks(interface.max_entries()) {
-            let payload = packet::build(Command::Response, F::VERSION, told.iter().copied());
+            let payload = output::response(version.dialect(), told);
             interface.send(&mut stamp, target, payload, sends);
         }
         Ok(())
     }
 
-    /// An entry of a request for single destinations, with our metric filled
-    /// in; without split horizon.
-    fn lookup(&self, entry: &[u8; ENTRY]) -> Result<[u8; ENTRY], Reject> {
-        let prefix = F::decode_prefix(entry).map_err(|_| Reject::BadRequest)?;
+    /// What is told to whoever asks for a single destination; without split
+    /// horizon.
+    fn lookup(&self, prefix: F::Prefix) -> Rte<F> {
         let advert = self.table.advert(&prefix);
         let (metric, tag) = advert.map_or((Metric::INFINITY, 0), |a| (a.metric, a.tag));
-        Ok(F::encode(&Rte {
+        Rte {
             prefix,
             metric,
             tag,
             next_hop: None,
-        }))
+        }
     }
 
     /// Counts a refusal wherever it is shown.
@@ -286,12 +295,9 @@ impl<F: Wire> Rip<F> {
     }
 }
 
-/// A version we speak, and no authentication (RFC 2453 §5.2: an unauthenticated
-/// router discards authenticated messages).
-fn check_spoken<F: Wire>(packet: &Packet<'_>) -> Result<(), Reject> {
-    F::check_version(packet.version)?;
-    match packet.entries().first() {
-        Some(first) if F::is_authentication(first) => Err(Reject::UnexpectedAuth),
-        _ => Ok(()),
-    }
+/// A broadcast of ours, which the kernel hands back.
+fn is_echo<F: Wire>(setup: &InterfaceSetup<F>, datagram: &Datagram<'_, F>) -> bool {
+    setup.config.send_version.is_broadcast()
+        && datagram.source_port == F::PORT
+        && setup.is_ours(datagram.source)
 }

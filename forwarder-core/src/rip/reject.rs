@@ -47,6 +47,8 @@ rejects! {
     TooManyEntries = "too-many-entries", Packet;
     /// A header and no entry.
     NoEntries = "no-entries", Packet;
+    /// Bits of RIPv1's header that must be zero are not (RFC 1058 §3.4).
+    ReservedHeader = "reserved-header", Packet;
     /// Version 0, which never was one.
     VersionZero = "version-zero", Packet;
     /// A version this interface is not configured to accept.
@@ -93,6 +95,8 @@ rejects! {
 
     /// An address family that is not this protocol's.
     BadFamily = "bad-family", Entry;
+    /// Bits of RIPv1's entry that must be zero are not (RFC 1058 §3.4).
+    ReservedField = "reserved-field", Entry;
     /// Metric 0.
     MetricZero = "metric-zero", Entry;
     /// Metric above 16.

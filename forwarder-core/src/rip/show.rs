@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::auth::{AuthType, Proof};
-use super::config::SplitHorizon;
+use super::config::{ReceiveVersion, SendVersion, SplitHorizon};
 use super::entry::{Entry, Offer};
 use super::interface::Interface;
 use super::io::NeighborKey;
@@ -23,8 +23,12 @@ pub struct InterfaceRow<F: Family> {
     pub name: String,
     /// Our addresses on it.
     pub addresses: Vec<F::Addr>,
-    /// The version that is sent.
+    /// The version in packets that are sent.
     pub version: u8,
+    /// What is sent.
+    pub send_version: SendVersion,
+    /// What is accepted.
+    pub receive_version: ReceiveVersion,
     /// Whether nothing is multicast.
     pub passive: bool,
     /// Split horizon.
@@ -216,7 +220,9 @@ fn interface_row<F: Wire>(now: Instant, interface: &Interface<F>) -> InterfaceRo
             .iter()
             .map(|address| address.local)
             .collect(),
-        version: F::VERSION,
+        version: setup.config.send_version.dialect().version::<F>(),
+        send_version: setup.config.send_version,
+        receive_version: setup.config.receive_version,
         passive: setup.config.passive,
         split_horizon: setup.config.split_horizon,
         auth: setup.config.auth.as_ref().map(|auth| auth.kind()),

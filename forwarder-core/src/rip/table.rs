@@ -67,6 +67,17 @@ impl<F: Family> Table<F> {
             .filter_map(|(prefix, entry)| Some((*prefix, entry.advert.as_ref()?)))
     }
 
+    /// What is advertised of a network and its parts.
+    pub(super) fn adverts_within(
+        &self,
+        network: F::Prefix,
+    ) -> impl Iterator<Item = (F::Prefix, &Advert<F>)> {
+        let last = F::host(F::last(&network));
+        self.entries
+            .range(network..=last)
+            .filter_map(|(prefix, entry)| Some((*prefix, entry.advert.as_ref()?)))
+    }
+
     /// When [`Table::expire`] has something to do.
     pub(super) fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)

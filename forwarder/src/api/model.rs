@@ -545,8 +545,12 @@ shapes! {
         pub ifindex: u32,
         /// Sends nothing by multicast.
         pub passive: bool,
-        /// The version that is sent.
+        /// The version in packets that are sent.
         pub version: u8,
+        /// What is sent: "1", "compatible" (RIPv2 by broadcast) or "2"; RIPng has "2".
+        pub send_version: String,
+        /// What is accepted: "1", "2" or "both".
+        pub receive_version: String,
         /// Added to the metric of what is learnt here.
         pub cost: u8,
         /// "simple", "poison" or "off".

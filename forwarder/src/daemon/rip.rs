@@ -199,6 +199,8 @@ fn interface_config<F: Family>(
 ) -> InterfaceConfig<F> {
     InterfaceConfig {
         passive: interface.passive,
+        send_version: interface.send_version,
+        receive_version: interface.receive_version,
         split_horizon: match interface.split_horizon {
             config::SplitHorizon::Off => SplitHorizon::Off,
             config::SplitHorizon::Simple => SplitHorizon::Simple,

@@ -29,6 +29,8 @@ pub(super) fn interface<F: Wire>(status: InterfaceStatus<F>) -> RipInterface {
         ifindex: row.ifindex.0,
         passive: row.passive,
         version: row.version,
+        send_version: row.send_version.name().into(),
+        receive_version: row.receive_version.name().into(),
         cost: row.cost.get(),
         split_horizon: row.split_horizon.name().into(),
         auth: row.auth.map(|kind| kind.name().into()),

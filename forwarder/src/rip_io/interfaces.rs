@@ -2,7 +2,7 @@
 
 use forwarder_core::interface::{Interface, InterfaceAddress};
 use forwarder_core::net::Family;
-use forwarder_core::rip::{Address, InterfaceConfig, InterfaceSetup};
+use forwarder_core::rip::{Address, InterfaceConfig, InterfaceSetup, SendVersion};
 
 /// The engine's view of an interface; `None` where it has no address of the family or
 /// carries no frames.
@@ -20,7 +20,7 @@ pub(super) fn setup<F: Family>(
     if !interface.is_running() || addresses.is_empty() {
         return None;
     }
-    let passive = config.passive || !hears_group(interface);
+    let passive = config.passive || !carries(interface, config.send_version);
     Some(InterfaceSetup {
         ifindex: interface.ifindex,
         name: interface.name.clone(),
@@ -28,6 +28,15 @@ pub(super) fn setup<F: Family>(
         addresses,
         config: InterfaceConfig { passive, ..config },
     })
+}
+
+/// Whether updates reach other routers on the link without their addresses.
+fn carries(interface: &Interface, version: SendVersion) -> bool {
+    if version.is_broadcast() {
+        (interface.broadcast || interface.point_to_point) && !interface.loopback
+    } else {
+        hears_group(interface)
+    }
 }
 
 /// Whether the link carries multicast to other routers.

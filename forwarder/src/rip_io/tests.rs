@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces, ReversePath};
 use forwarder_core::net::{Ifindex, Ipv4};
 use forwarder_core::rip::{
-    Clear, InterfaceConfig, Metric, Redistribute, Reject, RouteChange, Timers,
+    Clear, InterfaceConfig, Metric, ReceiveVersion, Redistribute, Reject, RouteChange, SendVersion,
+    Timers,
 };
 use ipnet::Ipv4Net;
 use nix::net::if_::if_nametoindex;
@@ -165,7 +166,11 @@ fn nowhere() -> std::path::PathBuf {
 }
 
 fn settings() -> Settings {
-    let select = |name: &str| name.ends_with('0').then(InterfaceConfig::default);
+    settings_of(InterfaceConfig::default())
+}
+
+fn settings_of(config: InterfaceConfig<Ipv4>) -> Settings {
+    let select = move |name: &str| name.ends_with('0').then(|| config.clone());
     Settings {
         state_dir: nowhere(),
         timers: Timers::default(),
@@ -295,14 +300,35 @@ fn response(first: u32) -> Vec<u8> {
 
 #[test]
 fn two_routers_exchange_a_route_and_take_it_back_on_stop() {
+    exchange(SendVersion::V2, ReceiveVersion::V2);
+}
+
+/// The kernel lets a broadcast out, hands it back to us, and to the other end.
+#[test]
+fn rfc1058_two_routers_of_version_1_exchange_a_route_by_broadcast() {
+    exchange(SendVersion::V1, ReceiveVersion::V1);
+}
+
+#[test]
+fn rfc2453_4_1_two_compatible_routers_exchange_a_route_by_broadcast() {
+    exchange(SendVersion::Compatible, ReceiveVersion::Both);
+}
+
+fn exchange(send_version: SendVersion, receive_version: ReceiveVersion) {
     if !is_root() {
         return;
     }
+    let config = InterfaceConfig {
+        send_version,
+        receive_version,
+        ..Default::default()
+    };
+    let other = config.clone();
     let (learnt_tx, learnt_rx) = oneshot::channel();
     let left = || {
         with_rip(
             interfaces([interface("left0", "10.0.12.1/24")]),
-            settings(),
+            settings_of(config),
             async |daemon| {
                 daemon
                     .until("route", |rib| rib.contains_key(&net("192.168.2.0/24")))
@@ -322,7 +348,7 @@ fn two_routers_exchange_a_route_and_take_it_back_on_stop() {
     let right = || {
         with_rip(
             interfaces([interface("right0", "10.0.12.2/24")]),
-            settings(),
+            settings_of(other),
             async |daemon| {
                 daemon
                     .redistribute
@@ -333,6 +359,9 @@ fn two_routers_exchange_a_route_and_take_it_back_on_stop() {
                     .await
                     .unwrap()
                     .unwrap();
+                let status = daemon.ask(Command::Interfaces).await;
+                assert_eq!(status[0].row.bad_packets, 0);
+                assert_eq!(status[0].send_failures, 0);
             },
         );
     };

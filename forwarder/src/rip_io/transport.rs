@@ -63,6 +63,7 @@ impl Transport for Ipv4 {
         socket.set_multicast_loop_v4(false)?;
         socket.set_multicast_ttl_v4(TTL)?;
         socket.set_ttl_v4(TTL)?;
+        socket.set_broadcast(true)?;
         socket.set_tos_v4(CS6)?;
         setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
         Ok(())

@@ -141,7 +141,7 @@ fn words_are_from_a_list() {
         "`netfilter`",
         "",
     );
-    check("[rip]\nversion = \"1\"\n", "\"1\"", "RIP version", "\"2\"");
+    check("[rip]\nversion = \"3\"\n", "\"3\"", "RIP version", "\"2\"");
     check(
         "[rip]\nredistribute = [\"bgp\"]\n",
         "\"bgp\"",
@@ -531,6 +531,30 @@ fn rip_authentication_has_usable_keys() {
         "second key with id = 1",
         "its own",
     );
+}
+
+#[test]
+fn rip_versions_are_known_and_version_1_has_no_authentication() {
+    let of = |rest: &str| format!("[[rip.interface]]\nname = \"a\"\n{rest}\n");
+    check(
+        &of("send-version = \"both\""),
+        "\"both\"",
+        "version",
+        "compatible",
+    );
+    check(&of("send-version = 1"), "1", "string", "");
+    check(&of("receive-version = \"3\""), "\"3\"", "version", "both");
+    let auth = "auth = { type = \"md5\", keys = [{ id = 1, key = \"k\" }] }";
+    let with = |rest: &str| of(&format!("{rest}\n{auth}"));
+    for (rest, at) in [
+        ("send-version = \"1\"", "\"1\""),
+        ("receive-version = \"both\"", "\"both\""),
+        ("receive-version = \"1\"", "\"1\""),
+    ] {
+        check(&with(rest), at, "no authentication", "version 1");
+    }
+    let everywhere = format!("[rip]\nversion = \"1\"\n{}", with(""));
+    check(&everywhere, "\"a\"", "no authentication", "version 1");
 }
 
 #[test]

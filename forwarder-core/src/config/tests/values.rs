@@ -9,7 +9,7 @@ use crate::config::{
     RouteSocket, SplitHorizon, StaticNexthop, StaticTarget,
 };
 use crate::interface::ReversePath;
-use crate::rip::{AuthLength, AuthType, Secret, UnixTime};
+use crate::rip::{AuthLength, AuthType, ReceiveVersion, Secret, SendVersion, UnixTime};
 use crate::route::{Distance, Source};
 
 #[test]
@@ -293,6 +293,40 @@ fn rip_keys_are_read() {
         "a table of its own puts an interface into RIP"
     );
     assert!(rip.settings("lo").is_none());
+}
+
+#[test]
+fn rip_versions_follow_the_table_s_and_each_other() {
+    let config = good(
+        r#"
+        [rip]
+        version = "compatible"
+        interfaces = ["*"]
+        [[rip.interface]]
+        name = "old"
+        send-version = "1"
+        [[rip.interface]]
+        name = "new"
+        send-version = "2"
+        [[rip.interface]]
+        name = "mixed"
+        receive-version = "2"
+        [[rip.interface]]
+        name = "signed"
+        auth = { type = "md5", keys = [{ id = 1, key = "k" }] }
+        "#,
+    );
+    let rip = config.rip.unwrap();
+    let versions = |name: &str| {
+        let settings = rip.settings(name).unwrap();
+        (settings.send_version, settings.receive_version)
+    };
+    let compatible = SendVersion::Compatible;
+    assert_eq!(versions("other"), (compatible, ReceiveVersion::Both));
+    assert_eq!(versions("old"), (SendVersion::V1, ReceiveVersion::V1));
+    assert_eq!(versions("new"), (SendVersion::V2, ReceiveVersion::V2));
+    assert_eq!(versions("mixed"), (compatible, ReceiveVersion::V2));
+    assert_eq!(versions("signed"), (compatible, ReceiveVersion::V2));
 }
 
 #[test]

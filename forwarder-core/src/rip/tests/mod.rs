@@ -12,6 +12,7 @@ mod receive;
 mod requests;
 mod routes;
 mod simulator;
+mod v1;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -104,6 +105,7 @@ struct Sent {
     destination: Ipv4Addr,
     port: u16,
     command: Command,
+    version: u8,
     rtes: Vec<Rte<Ipv4>>,
     payload: Vec<u8>,
 }
@@ -170,7 +172,14 @@ impl Router {
             if proof.is_some() {
                 packet = packet.without_authentication().unwrap();
             }
-            assert_eq!(packet.version, 2);
+            let subnet = Ipv4Net::new(send.source, 24).unwrap().trunc();
+            let decode = |bytes: &[u8; ENTRY]| match packet.version {
+                1 => Ipv4::decode_v1(bytes, &subnet).unwrap(),
+                version => {
+                    assert_eq!(version, 2);
+                    Ipv4::decode(bytes).unwrap()
+                }
+            };
             let rtes = packet.entries().iter();
             let rtes = rtes.filter(|_| packet.command == Command::Response);
             Sent {
@@ -180,7 +189,8 @@ impl Router {
                 destination: send.destination,
                 port: send.port,
                 command: packet.command,
-                rtes: rtes.map(|bytes| Ipv4::decode(bytes).unwrap()).collect(),
+                version: packet.version,
+                rtes: rtes.map(decode).collect(),
                 payload: send.payload.clone(),
             }
         }));

@@ -13,7 +13,7 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 
-use super::Wire;
+use super::{Dialect, V1, Wire};
 use crate::net::{Family, Ipv6};
 use crate::rip::metric::Metric;
 use crate::rip::packet::{ENTRY, HEADER, Rte};
@@ -23,6 +23,8 @@ use crate::rip::reject::Reject;
 const IP_UDP: usize = 48;
 /// RFC 2080 §2.1.1: this metric marks a next hop.
 const NEXT_HOP: u8 = 0xff;
+
+impl V1 for Ipv6 {}
 
 impl Wire for Ipv6 {
     const PORT: u16 = 521;
@@ -42,9 +44,9 @@ impl Wire for Ipv6 {
     const MAX_ENTRIES: usize = (u16::MAX as usize - IP_UDP - HEADER) / ENTRY;
 
     /// There is one version, and no rule for later ones.
-    fn check_version(version: u8) -> Result<(), Reject> {
+    fn dialect(version: u8) -> Result<Dialect, Reject> {
         if version == Self::VERSION {
-            Ok(())
+            Ok(Dialect::Prefixes)
         } else {
             Err(Reject::VersionRefused)
         }

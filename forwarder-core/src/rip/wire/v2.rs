@@ -12,14 +12,15 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::Wire;
+use super::v1::network;
+use super::{Dialect, Wire};
 use crate::net::Ipv4;
 use crate::rip::metric::Metric;
 use crate::rip::packet::{ENTRY, HEADER, Rte};
 use crate::rip::reject::Reject;
 
 /// Address family 2: IP.
-const AFI_INET: u16 = 2;
+pub(super) const AFI_INET: u16 = 2;
 /// Address family of a request for everything.
 const AFI_ANY: u16 = 0;
 /// Address family of an authentication entry (RFC 2453 §4.1).
@@ -53,12 +54,11 @@ impl Wire for Ipv4 {
     }
 
     /// RFC 2453 §4.6: versions above 2 are read as 2.
-    fn check_version(version: u8) -> Result<(), Reject> {
-        if version >= Self::VERSION {
-            Ok(())
-        } else {
-            Err(Reject::VersionRefused)
-        }
+    fn dialect(version: u8) -> Result<Dialect, Reject> {
+        Ok(match version {
+            1 => Dialect::Classful,
+            _ => Dialect::Prefixes,
+        })
     }
 
     fn is_authentication(entry: &[u8; ENTRY]) -> bool {
@@ -99,10 +99,7 @@ impl Wire for Ipv4 {
 
     fn decode(entry: &[u8; ENTRY]) -> Result<Rte<Self>, Reject> {
         let prefix = Self::decode_prefix(entry)?;
-        let metric = match word(entry, 16) {
-            0 => return Err(Reject::MetricZero),
-            value => Metric::new(value).ok_or(Reject::MetricTooLarge)?,
-        };
+        let metric = metric(entry)?;
         let next_hop = Ipv4Addr::from(word(entry, 12));
         Ok(Rte {
             prefix,
@@ -139,12 +136,19 @@ impl Wire for Ipv4 {
     }
 }
 
-fn family(entry: &[u8; ENTRY]) -> u16 {
+pub(super) fn family(entry: &[u8; ENTRY]) -> u16 {
     u16::from_be_bytes([entry[0], entry[1]])
 }
 
-fn word(entry: &[u8; ENTRY], at: usize) -> u32 {
+pub(super) fn word(entry: &[u8; ENTRY], at: usize) -> u32 {
     u32::from_be_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]])
+}
+
+pub(super) fn metric(entry: &[u8; ENTRY]) -> Result<Metric, Reject> {
+    match word(entry, 16) {
+        0 => Err(Reject::MetricZero),
+        value => Metric::new(value).ok_or(Reject::MetricTooLarge),
+    }
 }
 
 fn is_martian(prefix: &Ipv4Net) -> bool {
@@ -169,15 +173,9 @@ fn prefix_len(address: Ipv4Addr, mask: u32) -> Result<u8, Reject> {
     if address.is_unspecified() {
         return Ok(0);
     }
-    let len = match address.octets()[0] {
-        0..128 => 8,
-        128..192 => 16,
-        192..224 => 24,
-        224.. => return Err(Reject::Martian),
-    };
-    let network = Ipv4Net::new(address, len).map_err(|_| Reject::BadMask)?;
-    if network.trunc() == network {
-        Ok(len)
+    let network = network(address).ok_or(Reject::Martian)?;
+    if network.network() == address {
+        Ok(network.prefix_len())
     } else {
         Err(Reject::NoMask)
     }

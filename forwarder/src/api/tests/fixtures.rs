@@ -255,6 +255,8 @@ pub(crate) fn rip_interface() -> RipInterface {
         ifindex: 3,
         passive: false,
         version: 2,
+        send_version: "2".into(),
+        receive_version: "2".into(),
         cost: 1,
         split_horizon: "poison".into(),
         auth: Some("md5".into()),

@@ -244,6 +244,8 @@ fn rip() {
         "ifindex": 3,
         "passive": false,
         "version": 2,
+        "send_version": "2",
+        "receive_version": "2",
         "cost": 1,
         "split_horizon": "poison",
         "auth": "md5",

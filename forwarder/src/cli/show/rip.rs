@@ -46,7 +46,8 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
     let mut table = Table::new([
         "INTERFACE",
         "PROTOCOL",
-        ">VERSION",
+        "SENDS",
+        "ACCEPTS",
         ">COST",
         "HORIZON",
         "AUTH",
@@ -62,7 +63,8 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
         table.row([
             row.name.clone(),
             row.protocol.clone(),
-            row.version.to_string(),
+            sent(row),
+            accepted(row),
             row.cost.to_string(),
             row.split_horizon.clone(),
             or_dash(row.auth.as_deref()),
@@ -76,6 +78,21 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
         ]);
     }
     table.render("RIP runs on no interface that is up")
+}
+
+/// RIPng has one version, 1.
+fn sent(row: &RipInterface) -> String {
+    match row.protocol.as_str() {
+        "rip" => row.send_version.clone(),
+        _ => row.version.to_string(),
+    }
+}
+
+fn accepted(row: &RipInterface) -> String {
+    match row.protocol.as_str() {
+        "rip" => row.receive_version.clone(),
+        _ => row.version.to_string(),
+    }
 }
 
 pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {

@@ -254,8 +254,8 @@ fn rip_in_its_parts() {
     check(
         &rip::interfaces(&[fixtures::rip_interface()]),
         "
-INTERFACE  PROTOCOL  VERSION  COST  HORIZON  AUTH  PASSIVE  UPDATE IN  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
-eth1       rip             2     1  poison   md5   no        00:00:17          1       412    98     0  8.0 MiB",
+INTERFACE  PROTOCOL  SENDS  ACCEPTS  COST  HORIZON  AUTH  PASSIVE  UPDATE IN  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
+eth1       rip       2      2           1  poison   md5   no        00:00:17          1       412    98     0  8.0 MiB",
     );
     check(
         &rip::neighbors(&[fixtures::rip_neighbor()]),
