@@ -11,7 +11,7 @@ use super::error::{Fault, wrong};
 use super::glob::Glob;
 use super::rip_interface::{self, RawInterface, RawNgInterface, RipInterface};
 use super::value::{self, FromShort, OrShort, Span};
-use crate::rip::SendVersion;
+use crate::rip::{MAX_ROUTES, SendVersion};
 
 /// `[rip]`, and `[ripng]`, which has no version and no authentication.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ pub struct Rip {
     pub timeout: Duration,
     /// For this long a lost route is announced as unreachable.
     pub garbage: Duration,
+    /// Destinations kept.
+    pub max_routes: usize,
     /// `[[rip.interface]]`: settings that differ from the defaults. The first
     /// whose name matches counts.
     pub interface: Vec<RipInterface>,
@@ -87,6 +89,8 @@ pub(super) struct RawRip {
     update: Option<Spanned<Span>>,
     timeout: Option<Spanned<Span>>,
     garbage: Option<Span>,
+    #[serde(default = "max_routes", deserialize_with = "value::routes")]
+    max_routes: usize,
     #[serde(default)]
     interface: Vec<RawInterface>,
 }
@@ -103,6 +107,10 @@ struct RawRedistribute {
 
 pub(super) const fn one() -> u8 {
     1
+}
+
+pub(super) const fn max_routes() -> usize {
+    MAX_ROUTES
 }
 
 fn some_tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
@@ -156,6 +164,7 @@ fn check_table(span: Range<usize>, raw: RawRip) -> Result<Rip, Fault> {
         update,
         timeout,
         garbage: raw.garbage.map_or(GARBAGE, |garbage| garbage.0),
+        max_routes: raw.max_routes,
         interface: rip_interface::check(raw.interface, raw.version)?,
     })
 }
@@ -221,6 +230,8 @@ pub(super) struct RawRipng {
     update: Option<Spanned<Span>>,
     timeout: Option<Spanned<Span>>,
     garbage: Option<Span>,
+    #[serde(default = "max_routes", deserialize_with = "value::routes")]
+    max_routes: usize,
     #[serde(default)]
     interface: Vec<RawNgInterface>,
 }
@@ -237,6 +248,7 @@ pub(super) fn check_ng(table: Spanned<RawRipng>) -> Result<Rip, Fault> {
         update: raw.update,
         timeout: raw.timeout,
         garbage: raw.garbage,
+        max_routes: raw.max_routes,
         interface: raw.interface.into_iter().map(Into::into).collect(),
     };
     check_table(span, typed)

@@ -8,10 +8,10 @@ use toml::Spanned;
 
 use super::error::{Fault, wrong};
 use super::glob::Glob;
-use super::rip::one;
+use super::rip::{max_routes, one};
 use super::rip_auth::{self, RawAuth, RipAuth};
 use super::value::{self, Host};
-use crate::rip::{ReceiveVersion, SendVersion};
+use crate::rip::{MAX_NEIGHBORS, ReceiveVersion, SendVersion};
 
 /// `[[rip.interface]]`: how RIP runs on one interface, or on those that match.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +32,12 @@ pub struct RipInterface {
     pub neighbors: Vec<IpAddr>,
     /// How packets are authenticated; `None` = not.
     pub auth: Option<RipAuth>,
+    /// Believe only what has passed no router (RFC 5082).
+    pub ttl_security: bool,
+    /// Neighbours kept.
+    pub max_neighbors: usize,
+    /// Destinations that each of them may offer.
+    pub max_neighbor_routes: usize,
 }
 
 impl RipInterface {
@@ -45,6 +51,9 @@ impl RipInterface {
             cost: 1,
             neighbors: Vec::new(),
             auth: None,
+            ttl_security: false,
+            max_neighbors: max_neighbors(),
+            max_neighbor_routes: max_routes(),
         }
     }
 }
@@ -71,6 +80,10 @@ impl SplitHorizon {
             SplitHorizon::Off => "off",
         }
     }
+}
+
+const fn max_neighbors() -> usize {
+    MAX_NEIGHBORS
 }
 
 /// What is accepted where nothing is said about it: what the others send by the
@@ -137,6 +150,12 @@ pub(super) struct RawInterface {
     #[serde(default)]
     neighbors: Vec<Spanned<Host>>,
     auth: Option<Spanned<RawAuth>>,
+    #[serde(default)]
+    ttl_security: bool,
+    #[serde(default = "max_neighbors", deserialize_with = "value::neighbors")]
+    max_neighbors: usize,
+    #[serde(default = "max_routes", deserialize_with = "value::routes")]
+    max_neighbor_routes: usize,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +168,12 @@ pub(super) struct RawNgInterface {
     split_horizon: SplitHorizon,
     #[serde(default = "one", deserialize_with = "value::rip_metric")]
     cost: u8,
+    #[serde(default)]
+    ttl_security: bool,
+    #[serde(default = "max_neighbors", deserialize_with = "value::neighbors")]
+    max_neighbors: usize,
+    #[serde(default = "max_routes", deserialize_with = "value::routes")]
+    max_neighbor_routes: usize,
 }
 
 impl From<RawNgInterface> for RawInterface {
@@ -162,6 +187,9 @@ impl From<RawNgInterface> for RawInterface {
             cost: raw.cost,
             neighbors: Vec::new(),
             auth: None,
+            ttl_security: raw.ttl_security,
+            max_neighbors: raw.max_neighbors,
+            max_neighbor_routes: raw.max_neighbor_routes,
         }
     }
 }
@@ -191,6 +219,9 @@ pub(super) fn check(
             cost: raw.cost,
             neighbors: neighbors(raw.neighbors)?,
             auth: raw.auth.map(rip_auth::check).transpose()?,
+            ttl_security: raw.ttl_security,
+            max_neighbors: raw.max_neighbors,
+            max_neighbor_routes: raw.max_neighbor_routes,
         });
     }
     Ok(result)

@@ -94,6 +94,17 @@ pub(super) fn rip_metric<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u
     )
 }
 
+/// A number of routes to keep, 1 to 16777216.
+pub(super) fn routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    integer(deserializer, 1..=1 << 24, "each takes about 350 bytes")
+}
+
+/// A number of neighbours to keep, 1 to 65536.
+pub(super) fn neighbors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let rule = "whoever can send on the link can make up as many as there is room for";
+    integer(deserializer, 1..=1 << 16, rule)
+}
+
 /// A route tag, 16 bits as in RIP.
 pub(super) fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     integer(

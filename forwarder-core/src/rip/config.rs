@@ -11,13 +11,35 @@ use crate::net::{Family, Ifindex};
 /// What holds for the whole engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Timers.
-    pub timers: Timers,
+    /// What a reload may change.
+    pub tuning: Tuning,
     /// Seeds the jitter; routers must not share it.
     pub seed: u64,
     /// The last sequence number of authenticated packets in an earlier life; 0
     /// where none is known.
     pub sequence: u32,
+}
+
+/// Destinations kept where nothing else is said, about 350 bytes each: more than the
+/// Internet has, and still no way to make the daemon eat all memory.
+pub const MAX_ROUTES: usize = 1 << 20;
+
+/// What a reload may change of [`Config`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tuning {
+    /// Timers.
+    pub timers: Timers,
+    /// Destinations kept.
+    pub max_routes: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning {
+            timers: Timers::default(),
+            max_routes: MAX_ROUTES,
+        }
+    }
 }
 
 /// The timers of RFC 2453 §3.8.
@@ -131,6 +153,9 @@ impl ReceiveVersion {
     }
 }
 
+/// Neighbours kept on an interface where nothing else is said.
+pub const MAX_NEIGHBORS: usize = 256;
+
 /// How RIP behaves on an interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InterfaceConfig<F: Family> {
@@ -151,6 +176,14 @@ pub struct InterfaceConfig<F: Family> {
     /// How packets are authenticated; `None` = not. RIPng leaves it to IPsec
     /// (RFC 2080 §3).
     pub auth: Option<Auth>,
+    /// Believe only what has passed no router (RFC 5082): everything is sent with
+    /// a TTL of 255, and nothing accepted with less.
+    pub ttl_security: bool,
+    /// Neighbours kept. Whoever can send on the link can make up as many as its
+    /// subnet has addresses.
+    pub max_neighbors: usize,
+    /// Destinations that each of them may offer.
+    pub max_neighbor_routes: usize,
 }
 
 impl<F: Family> Default for InterfaceConfig<F> {
@@ -163,6 +196,9 @@ impl<F: Family> Default for InterfaceConfig<F> {
             cost: Metric::ONE,
             neighbors: Vec::new(),
             auth: None,
+            ttl_security: false,
+            max_neighbors: MAX_NEIGHBORS,
+            max_neighbor_routes: MAX_ROUTES,
         }
     }
 }
@@ -193,6 +229,15 @@ pub struct Address<F: Family> {
 }
 
 impl<F: Wire> InterfaceSetup<F> {
+    /// The TTL or hop limit that packets are sent with.
+    pub(super) fn hop_limit(&self) -> u8 {
+        if self.config.ttl_security {
+            u8::MAX
+        } else {
+            F::HOP_LIMIT
+        }
+    }
+
     /// Whether the address is one of the interface's own.
     pub(super) fn is_ours(&self, addr: F::Addr) -> bool {
         self.addresses.iter().any(|address| address.local == addr)

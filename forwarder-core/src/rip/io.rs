@@ -1,7 +1,7 @@
 //! What goes into the engine and what comes out of it.
 
 use super::auth::UnixTime;
-use super::config::{InterfaceSetup, Timers};
+use super::config::{InterfaceSetup, Tuning};
 use super::metric::Metric;
 use super::reject::Reject;
 use crate::net::{Family, Ifindex};
@@ -30,8 +30,8 @@ pub enum Input<'a, F: Family> {
     Request(Ifindex),
     /// Forget something at the operator's wish.
     Clear(Clear<F>),
-    /// New timers.
-    Reconfigure(Timers),
+    /// New timers and limits.
+    Reconfigure(Tuning),
     /// What a wall clock shows now: at start, and when it was set. Authentication
     /// takes lifetimes of keys and sequence numbers from it.
     WallClock(UnixTime),
@@ -49,9 +49,10 @@ pub struct Datagram<'a, F: Family> {
     pub source: F::Addr,
     /// From which port.
     pub source_port: u16,
-    /// A multicast packet that has passed a router on its way, by its hop limit.
-    /// RFC 2080 §2.5.2 has senders set 255; in RIPv2 nothing can be told.
-    pub forwarded: bool,
+    /// Its TTL or hop limit, if the kernel has told.
+    pub hop_limit: Option<u8>,
+    /// It was sent to a group.
+    pub multicast: bool,
     /// What is in it; hostile.
     pub payload: &'a [u8],
 }
@@ -121,6 +122,8 @@ pub struct Send<F: Family> {
     pub destination: F::Addr,
     /// To which port.
     pub port: u16,
+    /// With which TTL or hop limit.
+    pub hop_limit: u8,
     /// The bytes.
     pub payload: Vec<u8>,
 }

@@ -40,8 +40,8 @@ use std::collections::BTreeMap;
 
 pub use auth::{Auth, AuthLength, AuthType, Key, KeyError, Proof, Secret, UnixTime, Window};
 pub use config::{
-    Address, Config, InterfaceConfig, InterfaceSetup, ReceiveVersion, SendVersion, SplitHorizon,
-    Timers,
+    Address, Config, InterfaceConfig, InterfaceSetup, MAX_NEIGHBORS, MAX_ROUTES, ReceiveVersion,
+    SendVersion, SplitHorizon, Timers, Tuning,
 };
 pub use io::{
     Actions, Clear, Datagram, Event, Input, NeighborKey, Redistribute, RouteChange, Send,
@@ -78,7 +78,7 @@ impl<F: Wire> Rip<F> {
     pub fn new(config: Config) -> Self {
         Rip {
             interfaces: BTreeMap::new(),
-            table: Table::new(config.timers),
+            table: Table::new(config.tuning),
             rejects: Rejects::default(),
             rng: Rng::new(config.seed),
             clock: auth::Clock::new(config.sequence),
@@ -99,7 +99,7 @@ impl<F: Wire> Rip<F> {
             Input::Redistribute(change) => self.redistribute(now, change, out),
             Input::Request(ifindex) => self.request(ifindex),
             Input::Clear(what) => self.clear(now, what, out),
-            Input::Reconfigure(timers) => self.reconfigure(now, timers),
+            Input::Reconfigure(tuning) => self.reconfigure(now, tuning),
             Input::WallClock(time) => self.clock.set(now, time),
             Input::Shutdown => self.shutdown(),
         }
@@ -175,7 +175,7 @@ impl<F: Wire> Rip<F> {
 
     /// A silent neighbour's routes time out by themselves, each in its own time.
     fn sweep_neighbors(&mut self, now: Instant, out: &mut Actions<F>) {
-        let timeout = self.table.timers.timeout;
+        let timeout = self.table.tuning.timers.timeout;
         for interface in self.interfaces.values_mut() {
             for address in interface.neighbors.sweep(now, timeout) {
                 out.events.push(Event::NeighborLost(interface.key(address)));
@@ -258,11 +258,13 @@ impl<F: Wire> Rip<F> {
         }
     }
 
-    fn reconfigure(&mut self, now: Instant, timers: Timers) {
-        if timers == self.table.timers {
+    fn reconfigure(&mut self, now: Instant, tuning: Tuning) {
+        let timers = tuning.timers;
+        let before = std::mem::replace(&mut self.table.tuning, tuning);
+        if timers == before.timers {
             return;
         }
-        self.table.set_timers(timers);
+        self.table.rearm();
         for interface in self.interfaces.values_mut() {
             interface.neighbors.rearm(timers.timeout);
             interface

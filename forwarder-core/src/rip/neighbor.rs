@@ -8,10 +8,6 @@ use super::reject::{Reject, Scope};
 use crate::net::Family;
 use crate::time::Instant;
 
-/// Neighbours kept on an interface. Whoever can send on the link can make up
-/// as many as its subnet has addresses.
-pub(super) const MAX_NEIGHBORS: usize = 256;
-
 /// Requests answered to one source in [`REQUEST_WINDOW`]: enough for a router
 /// that restarts, too few to make us anybody's amplifier.
 const REQUESTS: u8 = 4;
@@ -54,6 +50,14 @@ impl Neighbor {
     }
 }
 
+/// A response that is to be believed.
+#[derive(Clone, Copy)]
+pub(super) struct Heard {
+    pub(super) at: Instant,
+    pub(super) version: u8,
+    pub(super) proof: Option<Proof>,
+}
+
 /// The neighbours of an interface.
 #[derive(Clone, Debug)]
 pub(super) struct Neighbors<F: Family> {
@@ -72,23 +76,23 @@ impl<F: Family> Default for Neighbors<F> {
 }
 
 impl<F: Family> Neighbors<F> {
-    /// A response came that is to be believed. `Ok(true)` for a new neighbour.
+    /// A response came that is to be believed, from one of at most `max`.
+    /// `Ok(true)` for a new neighbour.
     pub(super) fn heard(
         &mut self,
-        now: Instant,
         address: F::Addr,
-        version: u8,
-        proof: Option<Proof>,
+        heard: Heard,
+        max: usize,
         timeout: Duration,
     ) -> Result<bool, Reject> {
-        if !self.by_address.contains_key(&address) && !self.make_room() {
+        if !self.by_address.contains_key(&address) && !self.make_room(max) {
             return Err(Reject::TooManyNeighbors);
         }
-        let neighbor = self.meet(now, address, version, timeout);
-        neighbor.last_seen = now;
-        neighbor.version = version;
+        let neighbor = self.meet(heard.at, address, heard.version, timeout);
+        neighbor.last_seen = heard.at;
+        neighbor.version = heard.version;
         neighbor.packets += 1;
-        neighbor.proof = proof;
+        neighbor.proof = heard.proof;
         Ok(std::mem::take(&mut neighbor.stranger))
     }
 
@@ -99,10 +103,11 @@ impl<F: Family> Neighbors<F> {
         now: Instant,
         address: F::Addr,
         version: u8,
+        max: usize,
         timeout: Duration,
     ) {
         let strangers = self.by_address.values().filter(|n| n.stranger).count();
-        let room = strangers < MAX_STRANGERS && self.by_address.len() < MAX_NEIGHBORS;
+        let room = strangers < MAX_STRANGERS && self.by_address.len() < max;
         if room || self.by_address.contains_key(&address) {
             self.meet(now, address, version, timeout);
         }
@@ -121,8 +126,8 @@ impl<F: Family> Neighbors<F> {
     }
 
     /// Whether there is room for one more, at a stranger's cost if need be.
-    fn make_room(&mut self) -> bool {
-        if self.by_address.len() < MAX_NEIGHBORS {
+    fn make_room(&mut self, max: usize) -> bool {
+        if self.by_address.len() < max {
             return true;
         }
         let mut strangers = self.by_address.iter().filter(|(_, n)| n.stranger);

@@ -11,6 +11,7 @@ use super::config::InterfaceSetup;
 use super::entry::Offer;
 use super::interface::{Kind, Target, unicast};
 use super::io::{Actions, Datagram, Event, NeighborKey, Send};
+use super::neighbor::Heard;
 use super::output::{self, Stamp};
 use super::packet::{Command, Packet, Rte};
 use super::reading::Reading;
@@ -66,7 +67,7 @@ impl<F: Wire> Rip<F> {
         now: Instant,
         datagram: &Datagram<'a, F>,
     ) -> Result<(&'a [u8], Option<Proof>), Reject> {
-        let (source, timeout) = (datagram.source, self.table.timers.timeout);
+        let (source, timeout) = (datagram.source, self.table.tuning.timers.timeout);
         let time = self.clock.time(now);
         let interface = self
             .interfaces
@@ -81,9 +82,10 @@ impl<F: Wire> Rip<F> {
             && *command == Command::Response.code()
             && datagram.source_port == F::PORT
         {
+            let max = interface.setup.config.max_neighbors;
             interface
                 .neighbors
-                .suspected(now, source, *version, timeout);
+                .suspected(now, source, *version, max, timeout);
         }
         opened
     }
@@ -103,11 +105,13 @@ impl<F: Wire> Rip<F> {
         {
             return Err(Reject::OwnPacket);
         }
-        if datagram.forwarded {
+        let setup = &interface.setup;
+        // RIPng's unicast comes with any: FRR sends 1.
+        let checked = setup.config.ttl_security || datagram.multicast;
+        if checked && setup.hop_limit() == u8::MAX && datagram.hop_limit != Some(u8::MAX) {
             return Err(Reject::HopLimit);
         }
-        interface
-            .setup
+        setup
             .facing(datagram.source)
             .ok_or(Reject::NotOnLink)
             .map(drop)
@@ -127,15 +131,21 @@ impl<F: Wire> Rip<F> {
         if !F::is_router(datagram.source) {
             return Err(Reject::NotLinkLocal);
         }
-        let timeout = self.table.timers.timeout;
+        let timeout = self.table.tuning.timers.timeout;
         let interface = self
             .interfaces
             .get_mut(&datagram.ifindex)
             .ok_or(Reject::NoInterface)?;
         let from = interface.key(datagram.source);
+        let heard = Heard {
+            at: now,
+            version: packet.version,
+            proof,
+        };
+        let max = interface.setup.config.max_neighbors;
         if interface
             .neighbors
-            .heard(now, from.address, packet.version, proof, timeout)?
+            .heard(from.address, heard, max, timeout)?
         {
             out.events.push(Event::NeighborUp(from));
         }
@@ -191,7 +201,9 @@ impl<F: Wire> Rip<F> {
             tag: rte.tag,
             heard: now,
         };
-        self.table.learn(now, rte.prefix, offer, &mut out.routes)
+        let max = setup.config.max_neighbor_routes;
+        self.table
+            .learn(now, rte.prefix, offer, max, &mut out.routes)
     }
 
     /// RFC 2453 §3.9.1.

@@ -63,8 +63,8 @@ rejects! {
     NotOnLink = "not-on-link", Packet;
     /// A response from an address that is not link-local (RIPng).
     NotLinkLocal = "not-link-local", Packet;
-    /// A multicast packet that has passed a router: a hop limit other than 255
-    /// (RIPng).
+    /// It has passed a router: a TTL other than 255 under `ttl-security`, or a
+    /// multicast packet of RIPng with such a hop limit.
     HopLimit = "hop-limit", Packet;
     /// From one of our own addresses.
     OwnPacket = "own-packet", Packet;
@@ -115,6 +115,8 @@ rejects! {
     NextHopIsUs = "next-hop-is-us", Entry;
     /// More offers for the destination than are kept.
     TooManyOffers = "too-many-offers", Entry;
+    /// The neighbour offers as many destinations as it may.
+    TooManyRoutes = "too-many-routes", Entry;
     /// The table is full.
     TableFull = "table-full", Entry;
 }

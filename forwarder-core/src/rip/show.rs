@@ -157,12 +157,8 @@ impl<F: Wire> Rip<F> {
             .collect()
     }
 
-    /// Every router heard. Counts routes: linear in the size of the table.
+    /// Every router heard.
     pub fn neighbors(&self, now: Instant) -> Vec<NeighborRow<F>> {
-        let mut routes: BTreeMap<NeighborKey<F>, usize> = BTreeMap::new();
-        for offer in self.table.iter().flat_map(|(_, entry)| &entry.offers) {
-            *routes.entry(offer.from).or_default() += 1;
-        }
         let all = self.interfaces.values();
         let rows = all.flat_map(|interface| {
             interface
@@ -174,7 +170,7 @@ impl<F: Wire> Rip<F> {
                     interface: interface.setup.name.clone(),
                     version: neighbor.version,
                     last_seen: now.since(neighbor.last_seen),
-                    routes: routes.get(&interface.key(*address)).copied().unwrap_or(0),
+                    routes: self.table.offers_of(&interface.key(*address)),
                     packets: neighbor.packets,
                     bad_packets: neighbor.bad_packets,
                     bad_routes: neighbor.bad_routes,

@@ -4,11 +4,12 @@
 //! moves its own time stamp, and the alarm that then rings too early sets
 //! itself anew. A periodic update of a whole table so costs no timer work.
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::changes::ChangeLog;
-use super::config::Timers;
+use super::config::{Timers, Tuning};
 use super::entry::{Advert, Connected, Entry, Offer, Redistributed};
 use super::io::{NeighborKey, RouteChange};
 use super::metric::Metric;
@@ -16,10 +17,6 @@ use super::reject::Reject;
 use crate::net::{Family, Ifindex};
 use crate::route::Nexthop;
 use crate::time::Instant;
-
-/// Destinations kept, about 350 bytes each: more than the Internet has, and
-/// still no way to make the daemon eat all memory.
-pub(super) const MAX_ROUTES: usize = 1 << 20;
 
 /// What the RIB is to be told.
 pub(super) type Changes<F> = Vec<RouteChange<F>>;
@@ -30,16 +27,19 @@ pub(super) struct Table<F: Family> {
     entries: BTreeMap<F::Prefix, Entry<F>>,
     alarms: BTreeSet<(Instant, F::Prefix)>,
     pub(super) log: ChangeLog<F::Prefix>,
-    pub(super) timers: Timers,
+    pub(super) tuning: Tuning,
+    /// How many destinations each neighbour offers; none that offers nothing.
+    offers: BTreeMap<NeighborKey<F>, usize>,
 }
 
 impl<F: Family> Table<F> {
-    pub(super) fn new(timers: Timers) -> Self {
+    pub(super) fn new(tuning: Tuning) -> Self {
         Table {
             entries: BTreeMap::new(),
             alarms: BTreeSet::new(),
             log: ChangeLog::default(),
-            timers,
+            tuning,
+            offers: BTreeMap::new(),
         }
     }
 
@@ -49,6 +49,11 @@ impl<F: Family> Table<F> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&F::Prefix, &Entry<F>)> {
         self.entries.iter()
+    }
+
+    /// How many destinations a neighbour offers.
+    pub(super) fn offers_of(&self, neighbor: &NeighborKey<F>) -> usize {
+        self.offers.get(neighbor).copied().unwrap_or(0)
     }
 
     /// What is advertised for a destination.
@@ -83,21 +88,27 @@ impl<F: Family> Table<F> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// Takes in a neighbour's offer.
+    /// Takes in an offer of a neighbour, which may make `max` of them.
     pub(super) fn learn(
         &mut self,
         now: Instant,
         prefix: F::Prefix,
         offer: Offer<F>,
+        max: usize,
         out: &mut Changes<F>,
     ) -> Result<(), Reject> {
-        let full = self.entries.len() >= MAX_ROUTES;
+        let full = self.entries.len() >= self.tuning.max_routes;
+        let mut known = false;
         if let Some(entry) = self.entries.get_mut(&prefix) {
             if entry.refresh(&offer) {
                 return Ok(());
             }
+            known = entry.offers.iter().any(|held| held.from == offer.from);
         } else if full {
             return Err(Reject::TableFull);
+        }
+        if !known && self.offers_of(&offer.from) >= max {
+            return Err(Reject::TooManyRoutes);
         }
         self.change(now, prefix, out, |entry| entry.put(offer))
     }
@@ -205,7 +216,7 @@ impl<F: Family> Table<F> {
 
     /// Looks at every destination whose alarm has rung.
     pub(super) fn expire(&mut self, now: Instant, out: &mut Changes<F>) {
-        let timeout = self.timers.timeout;
+        let timeout = self.tuning.timers.timeout;
         while let Some((at, prefix)) = self.alarms.first().copied().filter(|(at, _)| *at <= now) {
             self.alarms.remove(&(at, prefix));
             let Some(entry) = self.entries.get_mut(&prefix) else {
@@ -223,12 +234,12 @@ impl<F: Family> Table<F> {
         }
     }
 
-    /// Looks at every destination anew after the timers have changed.
-    pub(super) fn set_timers(&mut self, timers: Timers) {
-        self.timers = timers;
+    /// Sets every alarm anew after the timers have changed.
+    pub(super) fn rearm(&mut self) {
+        let timeout = self.tuning.timers.timeout;
         self.alarms.clear();
         for (prefix, entry) in &mut self.entries {
-            entry.alarm = entry.due(timers.timeout);
+            entry.alarm = entry.due(timeout);
             self.alarms.extend(entry.alarm.map(|at| (at, *prefix)));
         }
     }
@@ -246,11 +257,15 @@ impl<F: Family> Table<F> {
             entries,
             alarms,
             log,
-            timers,
+            tuning,
+            offers,
         } = self;
+        let timers = &tuning.timers;
         let entry = entries.entry(prefix).or_default();
         let before = entry.installable();
+        discount(offers, &entry.offers);
         let result = edit(entry);
+        count(offers, &entry.offers);
         entry.select(now, timers.timeout);
         out.extend(installed(prefix, before, entry.installable()));
 
@@ -266,6 +281,24 @@ impl<F: Family> Table<F> {
         };
         rearm(entry, prefix, timers, alarms);
         result
+    }
+}
+
+fn discount<F: Family>(counts: &mut BTreeMap<NeighborKey<F>, usize>, offers: &[Offer<F>]) {
+    for offer in offers {
+        if let MapEntry::Occupied(mut count) = counts.entry(offer.from) {
+            *count.get_mut() -= 1;
+            // Addresses that somebody makes up leave nothing behind.
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+fn count<F: Family>(counts: &mut BTreeMap<NeighborKey<F>, usize>, offers: &[Offer<F>]) {
+    for offer in offers {
+        *counts.entry(offer.from).or_default() += 1;
     }
 }
 

@@ -78,6 +78,11 @@ pub trait Wire: V1 {
     /// The version of packets whose entries are prefixes.
     const VERSION: u8;
 
+    /// The TTL or hop limit of what is sent. RIPv2 never leaves the link; RFC 2080
+    /// §2.5.2 has routers send with 255, so that what is multicast with less is
+    /// known to come from elsewhere.
+    const HOP_LIMIT: u8;
+
     /// Whether entries name next hops other than us.
     const SENDS_NEXT_HOPS: bool;
 

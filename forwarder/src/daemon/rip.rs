@@ -8,7 +8,7 @@ use forwarder_core::config::{self, Config};
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ipv4, Ipv6};
 use forwarder_core::rib::Generation;
-use forwarder_core::rip::{Auth, InterfaceConfig, Metric, SplitHorizon, Timers};
+use forwarder_core::rip::{Auth, InterfaceConfig, Metric, SplitHorizon, Timers, Tuning};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -176,15 +176,18 @@ impl<F: Transport> RipControl<F> {
 
 fn settings<F: Family>(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<Settings<F>> {
     let keys = rip_keys::load(rip)?;
-    let timers = Timers {
-        update: rip.update,
-        timeout: rip.timeout,
-        garbage: rip.garbage,
+    let tuning = Tuning {
+        timers: Timers {
+            update: rip.update,
+            timeout: rip.timeout,
+            garbage: rip.garbage,
+        },
+        max_routes: rip.max_routes,
     };
     let rip = rip.clone();
     Ok(Settings {
         state_dir,
-        timers,
+        tuning,
         select: Box::new(move |name| {
             let interface = rip.settings(name)?;
             let auth = keys.get(&interface.name).cloned();
@@ -214,5 +217,8 @@ fn interface_config<F: Family>(
             .filter_map(F::from_ip)
             .collect(),
         auth,
+        ttl_security: interface.ttl_security,
+        max_neighbors: interface.max_neighbors,
+        max_neighbor_routes: interface.max_neighbor_routes,
     }
 }

@@ -62,8 +62,8 @@ impl<F: Transport> Driver<F> {
     }
 
     fn reconfigure(&mut self, settings: Settings<F>) {
-        let Settings { timers, select, .. } = settings;
-        self.input(Input::Reconfigure(timers));
+        let Settings { tuning, select, .. } = settings;
+        self.input(Input::Reconfigure(tuning));
         self.select = select;
         let interfaces = Arc::clone(&self.interfaces);
         self.sync(&interfaces);

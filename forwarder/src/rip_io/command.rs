@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use forwarder_core::net::{Family, Ipv4};
 use forwarder_core::rip::{
-    Clear, ErrorRow, InterfaceConfig, InterfaceRow, NeighborRow, RouteRow, Timers,
+    Clear, ErrorRow, InterfaceConfig, InterfaceRow, NeighborRow, RouteRow, Tuning,
 };
 use tokio::sync::oneshot;
 
@@ -15,8 +15,8 @@ pub type Select<F = Ipv4> = Box<dyn Fn(&str) -> Option<InterfaceConfig<F>> + Sen
 pub struct Settings<F: Family = Ipv4> {
     /// Where sequence numbers outlive a restart; read at the start only.
     pub state_dir: PathBuf,
-    /// The protocol's timers.
-    pub timers: Timers,
+    /// The protocol's timers and limits.
+    pub tuning: Tuning,
     /// Which interfaces it runs on. Asked again whenever interfaces change.
     pub select: Select<F>,
 }

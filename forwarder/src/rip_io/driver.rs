@@ -136,7 +136,7 @@ impl<F: Transport> Driver<F> {
         let (file, sequence) = SequenceFile::open(&settings.state_dir);
         Driver {
             rip: Rip::new(Config {
-                timers: settings.timers,
+                tuning: settings.tuning,
                 seed,
                 sequence,
             }),
@@ -241,7 +241,8 @@ impl<F: Transport> Driver<F> {
                     ifindex: *ifindex,
                     source: received.source.0,
                     source_port: received.source.1,
-                    forwarded: received.forwarded,
+                    hop_limit: received.hop_limit,
+                    multicast: received.multicast,
                     payload: received.payload,
                 };
                 let now = clock::now();

@@ -82,7 +82,8 @@ pub fn check_port<F: Transport>() -> Result<(), SocketError> {
 /// A datagram that came.
 pub(super) struct Received<'a, F: Transport> {
     pub(super) source: (F::Addr, u16),
-    pub(super) forwarded: bool,
+    pub(super) hop_limit: Option<u8>,
+    pub(super) multicast: bool,
     pub(super) payload: &'a [u8],
 }
 
@@ -164,7 +165,8 @@ impl<F: Transport> RipSocket<F> {
             if let (true, Some(source)) = (ours, message.source) {
                 return Ok(Some(Received {
                     source,
-                    forwarded: message.forwarded,
+                    hop_limit: message.hop_limit,
+                    multicast: message.multicast,
                     payload: &buffer[..message.len],
                 }));
             }

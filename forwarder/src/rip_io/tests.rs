@@ -14,7 +14,7 @@ use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces, Reverse
 use forwarder_core::net::{Ifindex, Ipv4};
 use forwarder_core::rip::{
     Clear, InterfaceConfig, Metric, ReceiveVersion, Redistribute, Reject, RouteChange, SendVersion,
-    Timers,
+    Tuning,
 };
 use ipnet::Ipv4Net;
 use nix::net::if_::if_nametoindex;
@@ -173,7 +173,7 @@ fn settings_of(config: InterfaceConfig<Ipv4>) -> Settings {
     let select = move |name: &str| name.ends_with('0').then(|| config.clone());
     Settings {
         state_dir: nowhere(),
-        timers: Timers::default(),
+        tuning: Tuning::default(),
         select: Box::new(select),
     }
 }
@@ -309,20 +309,32 @@ fn rfc1058_two_routers_of_version_1_exchange_a_route_by_broadcast() {
     exchange(SendVersion::V1, ReceiveVersion::V1);
 }
 
+/// The TTL goes out with each datagram, and comes with it.
+#[test]
+fn rfc5082_two_routers_with_ttl_security_exchange_a_route() {
+    exchange_with(InterfaceConfig {
+        ttl_security: true,
+        ..Default::default()
+    });
+}
+
 #[test]
 fn rfc2453_4_1_two_compatible_routers_exchange_a_route_by_broadcast() {
     exchange(SendVersion::Compatible, ReceiveVersion::Both);
 }
 
 fn exchange(send_version: SendVersion, receive_version: ReceiveVersion) {
-    if !is_root() {
-        return;
-    }
-    let config = InterfaceConfig {
+    exchange_with(InterfaceConfig {
         send_version,
         receive_version,
         ..Default::default()
-    };
+    });
+}
+
+fn exchange_with(config: InterfaceConfig<Ipv4>) {
+    if !is_root() {
+        return;
+    }
     let other = config.clone();
     let (learnt_tx, learnt_rx) = oneshot::channel();
     let left = || {
@@ -454,7 +466,7 @@ fn a_lost_link_and_a_changed_configuration_are_followed() {
             }
             let none = Settings {
                 state_dir: nowhere(),
-                timers: Timers::default(),
+                tuning: Tuning::default(),
                 select: Box::new(|_| None),
             };
             daemon.ask(|reply| Command::Reconfigure(none, reply)).await;

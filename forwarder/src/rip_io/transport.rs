@@ -13,10 +13,6 @@ use socket2::{Domain, InterfaceIndexOrAddress, Socket};
 
 /// Class selector 6, network control, as routing protocols use (RFC 4594 §3.1).
 const CS6: u32 = 0xc0;
-/// RIP never leaves the link.
-const TTL: u32 = 1;
-/// RFC 2080 §2.5.2: who gets less knows that it came from elsewhere.
-const HOP_LIMIT: u8 = 255;
 
 /// What the kernel says about a datagram.
 pub struct Message<F: Wire> {
@@ -24,8 +20,9 @@ pub struct Message<F: Wire> {
     pub(super) source: Option<(F::Addr, u16)>,
     pub(super) ifindex: Option<u32>,
     pub(super) drops: Option<u32>,
-    /// It was multicast, and a router has passed it on.
-    pub(super) forwarded: bool,
+    pub(super) hop_limit: Option<u8>,
+    /// It was sent to a group.
+    pub(super) multicast: bool,
 }
 
 /// A family that sockets are opened for.
@@ -45,7 +42,7 @@ pub trait Transport: Wire {
     /// Receives one.
     fn receive(fd: i32, buffer: &mut [u8]) -> nix::Result<Message<Self>>;
 
-    /// Sends one. Interface and source address go with each datagram, for the
+    /// Sends one. Interface, source address and hop limit go with each datagram, for the
     /// group as for unicast, so that an interface with several subnets needs
     /// one socket.
     fn send(fd: i32, ifindex: Ifindex, send: &Send<Self>) -> nix::Result<()>;
@@ -61,11 +58,10 @@ impl Transport for Ipv4 {
     fn configure(socket: &Socket) -> io::Result<()> {
         socket.set_multicast_all_v4(false)?;
         socket.set_multicast_loop_v4(false)?;
-        socket.set_multicast_ttl_v4(TTL)?;
-        socket.set_ttl_v4(TTL)?;
         socket.set_broadcast(true)?;
         socket.set_tos_v4(CS6)?;
         setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
+        setsockopt(socket, sockopt::Ipv4RecvTtl, &true)?;
         Ok(())
     }
 
@@ -87,7 +83,11 @@ impl Transport for Ipv4 {
             ipi_addr: libc::in_addr { s_addr: 0 },
         };
         let to = SockaddrIn::from(SocketAddrV4::new(send.destination, send.port));
-        let control = [ControlMessage::Ipv4PacketInfo(&info)];
+        let ttl = libc::c_int::from(send.hop_limit);
+        let control = [
+            ControlMessage::Ipv4PacketInfo(&info),
+            ControlMessage::Ipv4Ttl(&ttl),
+        ];
         let parts = [IoSlice::new(&send.payload)];
         sendmsg(fd, &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to)).map(drop)
     }
@@ -104,8 +104,6 @@ impl Transport for Ipv6 {
         socket.set_only_v6(true)?;
         socket.set_multicast_all_v6(false)?;
         socket.set_multicast_loop_v6(false)?;
-        socket.set_multicast_hops_v6(u32::from(HOP_LIMIT))?;
-        socket.set_unicast_hops_v6(u32::from(HOP_LIMIT))?;
         socket.set_tclass_v6(CS6)?;
         setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true)?;
@@ -133,7 +131,11 @@ impl Transport for Ipv6 {
             _ => 0,
         };
         let to = SocketAddrV6::new(send.destination, send.port, 0, scope);
-        let control = [ControlMessage::Ipv6PacketInfo(&info)];
+        let hops = libc::c_int::from(send.hop_limit);
+        let control = [
+            ControlMessage::Ipv6PacketInfo(&info),
+            ControlMessage::Ipv6HopLimit(&hops),
+        ];
         let parts = [IoSlice::new(&send.payload)];
         let to = SockaddrIn6::from(to);
         sendmsg(fd, &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to)).map(drop)
@@ -150,24 +152,27 @@ fn receive<F: Transport>(fd: i32, buffer: &mut [u8]) -> nix::Result<Message<F>> 
         source: received.address.as_ref().and_then(source::<F>),
         ifindex: None,
         drops: None,
-        forwarded: false,
+        hop_limit: None,
+        multicast: false,
     };
-    let (mut multicast, mut hops) = (false, None);
     for control in received.cmsgs()? {
         match control {
             ControlMessageOwned::Ipv4PacketInfo(info) => {
                 message.ifindex = u32::try_from(info.ipi_ifindex).ok();
+                let to = Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr));
+                message.multicast = to.is_multicast();
             }
             ControlMessageOwned::Ipv6PacketInfo(info) => {
                 message.ifindex = Some(info.ipi6_ifindex);
-                multicast = Ipv6Addr::from(info.ipi6_addr.s6_addr).is_multicast();
+                message.multicast = Ipv6Addr::from(info.ipi6_addr.s6_addr).is_multicast();
             }
-            ControlMessageOwned::Ipv6HopLimit(limit) => hops = Some(limit),
+            ControlMessageOwned::Ipv4Ttl(limit) | ControlMessageOwned::Ipv6HopLimit(limit) => {
+                message.hop_limit = u8::try_from(limit).ok();
+            }
             ControlMessageOwned::RxqOvfl(drops) => message.drops = Some(drops),
             _ => {}
         }
     }
-    message.forwarded = multicast && hops.is_some_and(|hops| hops != i32::from(HOP_LIMIT));
     Ok(message)
 }
 

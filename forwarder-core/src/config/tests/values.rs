@@ -249,8 +249,12 @@ fn rip_keys_are_read() {
         update = "5s"
         timeout = "30s"
         garbage = "20s"
+        max-routes = 1000
         [[rip.interface]]
         name = "eth1"
+        ttl-security = true
+        max-neighbors = 3
+        max-neighbor-routes = 100
         passive = true
         split-horizon = "off"
         cost = 3
@@ -279,8 +283,10 @@ fn rip_keys_are_read() {
     let timers = [rip.update, rip.timeout, rip.garbage].map(|timer| timer.as_secs());
     assert_eq!(timers, [5, 30, 20]);
 
+    assert_eq!(rip.max_routes, 1000);
     let eth1 = rip.settings("eth1").unwrap();
-    assert!(eth1.passive);
+    assert!(eth1.passive && eth1.ttl_security);
+    assert_eq!((eth1.max_neighbors, eth1.max_neighbor_routes), (3, 100));
     assert_eq!((eth1.split_horizon, eth1.cost), (SplitHorizon::Off, 3));
     assert_eq!(eth1.neighbors, [IpAddr::from([192, 0, 2, 9])]);
     let eth2 = rip.settings("eth2").unwrap();

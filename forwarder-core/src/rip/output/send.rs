@@ -72,7 +72,7 @@ impl<F: Wire> Interface<F> {
     fn start_periodic(&mut self, source: &mut Source<'_, F>) {
         let head = source.table.log.head();
         let fits = source.table.len() <= self.max_entries() * BURST;
-        let update = source.table.timers.update;
+        let update = source.table.tuning.timers.update;
         let alone = self.neighbors.iter().len() == 0;
         let output = &mut self.output;
         // The first request may have been lost, on a link that had just come
@@ -234,6 +234,7 @@ impl<F: Wire> Interface<F> {
             source,
             destination,
             port,
+            hop_limit: self.setup.hop_limit(),
             payload,
         });
     }

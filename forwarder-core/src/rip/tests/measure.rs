@@ -62,7 +62,8 @@ fn cost_of_a_route() {
             for payload in &datagrams {
                 let (source, source_port) = (addr(source), 520);
                 let datagram = Datagram {
-                    forwarded: false,
+                    hop_limit: Some(1),
+                    multicast: true,
                     ifindex,
                     source,
                     source_port,

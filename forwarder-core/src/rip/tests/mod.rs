@@ -4,6 +4,7 @@
 mod auth;
 mod codec;
 mod lifecycle;
+mod limits;
 mod measure;
 mod ng;
 mod output;
@@ -90,7 +91,7 @@ fn setup(ifindex: Ifindex, local: &str, config: InterfaceConfig<Ipv4>) -> Interf
 
 fn config() -> Config {
     Config {
-        timers: Timers::default(),
+        tuning: Tuning::default(),
         seed: 1,
         sequence: 0,
     }
@@ -104,6 +105,7 @@ struct Sent {
     source: Ipv4Addr,
     destination: Ipv4Addr,
     port: u16,
+    hop_limit: u8,
     command: Command,
     version: u8,
     rtes: Vec<Rte<Ipv4>>,
@@ -188,6 +190,7 @@ impl Router {
                 source: send.source,
                 destination: send.destination,
                 port: send.port,
+                hop_limit: send.hop_limit,
                 command: packet.command,
                 version: packet.version,
                 rtes: rtes.map(decode).collect(),
@@ -202,7 +205,8 @@ impl Router {
             ifindex,
             source,
             source_port,
-            forwarded: false,
+            hop_limit: Some(1),
+            multicast: false,
             payload,
         }));
     }

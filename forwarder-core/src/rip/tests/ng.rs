@@ -103,7 +103,8 @@ impl Ng {
             ifindex: A,
             source: addr6(source),
             source_port,
-            forwarded: false,
+            hop_limit: Some(255),
+            multicast: true,
             payload,
         }));
     }
@@ -195,7 +196,8 @@ fn rip_case_63_only_routers_on_the_link_are_believed() {
         ifindex: A,
         source: addr6(PEER),
         source_port: 521,
-        forwarded: true,
+        hop_limit: Some(254),
+        multicast: true,
         payload: &packet,
     }));
     assert_eq!(ng.refused(Reject::HopLimit), 1);
@@ -346,7 +348,8 @@ fn rip_case_53_a_packet_holds_what_the_link_carries() {
         ifindex: B,
         source: addr6(PEER),
         source_port: 521,
-        forwarded: false,
+        hop_limit: Some(255),
+        multicast: true,
         payload: &response6(&table),
     }));
     assert_eq!(ng.route("2001:db8:c7::/48"), Some((addr6(PEER), 2)));

@@ -315,7 +315,10 @@ fn new_timers_hold_for_what_is_there() {
         timeout: secs(6),
         garbage: secs(4),
     };
-    router.input(Input::Reconfigure(timers));
+    router.input(Input::Reconfigure(Tuning {
+        timers,
+        ..Default::default()
+    }));
     router.forget();
     router.advance(secs(6));
     assert_eq!(router.routes, [withdraw()]);

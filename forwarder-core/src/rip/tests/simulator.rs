@@ -56,7 +56,7 @@ impl Network {
         let count = links.iter().flat_map(|ends| ends.iter()).max().unwrap() + 1;
         let node = |seed| Node {
             rip: Rip::new(Config {
-                timers: Timers::default(),
+                tuning: Tuning::default(),
                 seed,
                 sequence: 0,
             }),
@@ -220,7 +220,8 @@ impl Network {
                 self.input(
                     to,
                     Input::Datagram(Datagram {
-                        forwarded: false,
+                        hop_limit: Some(1),
+                        multicast: true,
                         ifindex,
                         source,
                         source_port,

@@ -30,6 +30,7 @@ impl Wire for Ipv6 {
     const PORT: u16 = 521;
     const GROUP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 9);
     const VERSION: u8 = 1;
+    const HOP_LIMIT: u8 = 255;
     const SENDS_NEXT_HOPS: bool = false;
 
     /// RFC 2080 §2.1: as many as the link carries.

@@ -44,6 +44,7 @@ impl Wire for Ipv4 {
     const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 9);
     const VERSION: u8 = 2;
     const MAX_ENTRIES: usize = MAX_ENTRIES;
+    const HOP_LIMIT: u8 = 1;
     const SENDS_NEXT_HOPS: bool = true;
 
     fn max_entries(mtu: u32) -> usize {
