@@ -33,6 +33,8 @@ pub struct Rip {
     pub garbage: Duration,
     /// Destinations kept.
     pub max_routes: usize,
+    /// Next hops of a destination.
+    pub paths: usize,
     /// `[[rip.interface]]`: settings that differ from the defaults. The first
     /// whose name matches counts.
     pub interface: Vec<RipInterface>,
@@ -91,6 +93,8 @@ pub(super) struct RawRip {
     garbage: Option<Span>,
     #[serde(default = "max_routes", deserialize_with = "value::routes")]
     max_routes: usize,
+    #[serde(default = "one_path", deserialize_with = "value::paths")]
+    paths: usize,
     #[serde(default)]
     interface: Vec<RawInterface>,
 }
@@ -111,6 +115,10 @@ pub(super) const fn one() -> u8 {
 
 pub(super) const fn max_routes() -> usize {
     MAX_ROUTES
+}
+
+const fn one_path() -> usize {
+    1
 }
 
 fn some_tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
@@ -165,6 +173,7 @@ fn check_table(span: Range<usize>, raw: RawRip) -> Result<Rip, Fault> {
         timeout,
         garbage: raw.garbage.map_or(GARBAGE, |garbage| garbage.0),
         max_routes: raw.max_routes,
+        paths: raw.paths,
         interface: rip_interface::check(raw.interface, raw.version)?,
     })
 }
@@ -232,6 +241,8 @@ pub(super) struct RawRipng {
     garbage: Option<Span>,
     #[serde(default = "max_routes", deserialize_with = "value::routes")]
     max_routes: usize,
+    #[serde(default = "one_path", deserialize_with = "value::paths")]
+    paths: usize,
     #[serde(default)]
     interface: Vec<RawNgInterface>,
 }
@@ -249,6 +260,7 @@ pub(super) fn check_ng(table: Spanned<RawRipng>) -> Result<Rip, Fault> {
         timeout: raw.timeout,
         garbage: raw.garbage,
         max_routes: raw.max_routes,
+        paths: raw.paths,
         interface: raw.interface.into_iter().map(Into::into).collect(),
     };
     check_table(span, typed)

@@ -99,6 +99,15 @@ pub(super) fn routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize
     integer(deserializer, 1..=1 << 24, "each takes about 350 bytes")
 }
 
+/// A number of next hops, 1 to 16.
+pub(super) fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    integer(
+        deserializer,
+        1..=16,
+        "so many offers are kept for each destination",
+    )
+}
+
 /// A number of neighbours to keep, 1 to 65536.
 pub(super) fn neighbors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let rule = "whoever can send on the link can make up as many as there is room for";

@@ -31,6 +31,8 @@ pub struct Tuning {
     pub timers: Timers,
     /// Destinations kept.
     pub max_routes: usize,
+    /// Next hops of a destination: so many equally good offers are used.
+    pub paths: usize,
 }
 
 impl Default for Tuning {
@@ -38,6 +40,7 @@ impl Default for Tuning {
         Tuning {
             timers: Timers::default(),
             max_routes: MAX_ROUTES,
+            paths: 1,
         }
     }
 }

@@ -1,6 +1,8 @@
-//! One destination: every neighbour's offer, the best of them, and what is
-//! advertised because of it.
+//! One destination: every neighbour's offer, the best of them, those that packets
+//! go by, and what is advertised because of it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::changes::Seq;
@@ -26,6 +28,58 @@ pub(super) struct Offer<F: Family> {
     pub(super) tag: u16,
     /// When it was said last.
     pub(super) heard: Instant,
+    /// Packets go this way: the RIB has been told.
+    pub(super) used: bool,
+}
+
+/// A route as the RIB is told it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Told<F: Family> {
+    /// At least one; in order.
+    pub(super) ways: Vec<(Ifindex, F::Addr)>,
+    pub(super) metric: Metric,
+    pub(super) tag: u16,
+}
+
+/// The interfaces that a route was learnt on, and that split horizon is about:
+/// most have one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Links {
+    /// It is our own.
+    None,
+    One(Ifindex),
+    Several(Arc<[Ifindex]>),
+}
+
+impl Links {
+    fn new(links: BTreeSet<Ifindex>) -> Self {
+        match (links.len(), links.first()) {
+            (1, Some(link)) => Links::One(*link),
+            (0, _) | (_, None) => Links::None,
+            _ => Links::Several(links.into_iter().collect()),
+        }
+    }
+
+    fn as_slice(&self) -> &[Ifindex] {
+        match self {
+            Links::None => &[],
+            Links::One(link) => std::slice::from_ref(link),
+            Links::Several(links) => links,
+        }
+    }
+
+    pub(super) fn contains(&self, ifindex: Ifindex) -> bool {
+        self.as_slice().contains(&ifindex)
+    }
+
+    /// Whether the route is our own.
+    pub(super) fn is_none(&self) -> bool {
+        *self == Links::None
+    }
+
+    fn is_within(&self, others: &Links) -> bool {
+        self.as_slice().iter().all(|link| others.contains(*link))
+    }
 }
 
 impl<F: Family> Offer<F> {
@@ -52,14 +106,13 @@ pub(super) struct Connected {
 }
 
 /// What the neighbours are told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Advert<F: Family> {
     pub(super) metric: Metric,
     pub(super) tag: u16,
-    /// The interface split horizon is about; `None` = a route of our own. A
-    /// lost route keeps it.
-    pub(super) learnt_on: Option<Ifindex>,
-    /// Was advertised on that interface before it was learnt there: its
+    /// The interfaces of all its next hops. A lost route keeps them.
+    pub(super) learnt_on: Links,
+    /// Was advertised on one of them before it was learnt there: the
     /// neighbours have to be told that this is over (in simple split horizon
     /// too, where else they would believe it until it times out).
     pub(super) moved: bool,
@@ -107,13 +160,48 @@ impl<F: Family> Entry<F> {
         self.offers.iter().find(|offer| offer.from == best)
     }
 
-    /// The offer for the RIB: the best one, unless the network is our own.
-    pub(super) fn installable(&self) -> Option<Offer<F>> {
-        if self.connected.is_some() {
-            None
-        } else {
-            self.best().copied()
+    /// The route that the RIB has been told.
+    pub(super) fn told(&self) -> Option<Told<F>> {
+        let used = self.offers.iter().filter(|offer| offer.used);
+        let mut ways: Vec<_> = used.clone().map(|o| (o.from.ifindex, o.via)).collect();
+        let first = used.clone().next()?;
+        ways.sort_unstable();
+        Some(Told {
+            ways,
+            metric: first.metric,
+            tag: first.tag,
+        })
+    }
+
+    /// Chooses the offers that packets go by: the best one, and at most `paths`
+    /// that are as good, each with another next hop; those in use first. None
+    /// where the network is our own.
+    pub(super) fn engage(&mut self, paths: usize) {
+        let chosen = self.ways(paths);
+        for offer in &mut self.offers {
+            offer.used = chosen.contains(&offer.from);
         }
+    }
+
+    fn ways(&self, paths: usize) -> Vec<NeighborKey<F>> {
+        let Some(best) = self.best().filter(|_| self.connected.is_none()) else {
+            return Vec::new();
+        };
+        let mut ways = vec![best];
+        // As a group they have one tag.
+        let as_good = |offer: &&Offer<F>| (offer.metric, offer.tag) == (best.metric, best.tag);
+        if paths > 1 {
+            let mut others: Vec<_> = self.offers.iter().filter(as_good).collect();
+            others.sort_by_key(|offer| (!offer.used, offer.from));
+            for offer in others {
+                let hop = |way: &Offer<F>| (way.from.ifindex, way.via);
+                let new = ways.iter().all(|way| hop(way) != hop(offer));
+                if new && ways.len() < paths {
+                    ways.push(offer);
+                }
+            }
+        }
+        ways.into_iter().map(|offer| offer.from).collect()
     }
 
     /// Whether anybody still vouches for the destination.
@@ -127,7 +215,7 @@ impl<F: Family> Entry<F> {
         let best = self.best;
         let held = self.offers.iter_mut().find(|held| held.agrees(offer));
         match held {
-            Some(held) if best == Some(held.from) => {
+            Some(held) if best == Some(held.from) || held.used => {
                 held.heard = offer.heard;
                 true
             }
@@ -139,7 +227,8 @@ impl<F: Family> Entry<F> {
     /// gives up its worst offer for a better one.
     pub(super) fn put(&mut self, offer: Offer<F>) -> Result<(), Reject> {
         if let Some(held) = self.offers.iter_mut().find(|held| held.from == offer.from) {
-            *held = offer;
+            let used = held.used && held.agrees(&offer);
+            *held = Offer { used, ..offer };
             return Ok(());
         }
         if self.offers.len() >= MAX_OFFERS {
@@ -177,21 +266,21 @@ impl<F: Family> Entry<F> {
 
     /// What the neighbours are to be told now.
     pub(super) fn render(&self) -> Option<Advert<F>> {
-        let last = self.advert;
+        let last = self.advert.as_ref();
         let (metric, tag, learnt_on) = if let Some(connected) = self.connected {
-            (connected.cost, 0, None)
+            (connected.cost, 0, Links::None)
         } else if let Some(route) = self.redistributed {
-            (route.metric, route.tag, None)
+            (route.metric, route.tag, Links::None)
         } else if let Some(best) = self.best() {
-            (best.metric, best.tag, Some(best.from.ifindex))
+            (best.metric, best.tag, self.links(best))
         } else {
             return Some(Advert {
                 metric: Metric::INFINITY,
-                ..last?
+                ..last?.clone()
             });
         };
-        let moved = last.is_some_and(|last| last.moved || last.learnt_on != learnt_on);
-        let moved = moved && learnt_on.is_some();
+        let moved = last.is_some_and(|last| last.moved || !learnt_on.is_within(&last.learnt_on));
+        let moved = moved && !learnt_on.is_none();
         let next_hop = match self.redistributed {
             Some(route) if self.connected.is_none() => route.next_hop,
             _ => last.filter(|_| moved).and_then(|last| last.next_hop),
@@ -203,6 +292,12 @@ impl<F: Family> Entry<F> {
             moved,
             next_hop,
         })
+    }
+
+    /// The interfaces of the best offer and of those in use.
+    fn links(&self, best: &Offer<F>) -> Links {
+        let used = self.offers.iter().filter(|offer| offer.used);
+        Links::new(used.chain([best]).map(|offer| offer.from.ifindex).collect())
     }
 
     /// When something is due: the first offer's timeout, or the end.

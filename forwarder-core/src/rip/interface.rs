@@ -115,7 +115,7 @@ impl<F: Wire> Interface<F> {
 
     fn metric(&self, kind: Kind, advert: &Advert<F>) -> Option<Metric> {
         let split = self.setup.config.split_horizon;
-        let hidden = advert.learnt_on == Some(self.setup.ifindex) && split != SplitHorizon::Off;
+        let hidden = advert.learnt_on.contains(self.setup.ifindex) && split != SplitHorizon::Off;
         match kind {
             Kind::Inspection => Some(advert.metric),
             Kind::Farewell => (!hidden).then_some(Metric::INFINITY),

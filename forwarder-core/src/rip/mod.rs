@@ -99,7 +99,7 @@ impl<F: Wire> Rip<F> {
             Input::Redistribute(change) => self.redistribute(now, change, out),
             Input::Request(ifindex) => self.request(ifindex),
             Input::Clear(what) => self.clear(now, what, out),
-            Input::Reconfigure(tuning) => self.reconfigure(now, tuning),
+            Input::Reconfigure(tuning) => self.reconfigure(now, tuning, out),
             Input::WallClock(time) => self.clock.set(now, time),
             Input::Shutdown => self.shutdown(),
         }
@@ -258,9 +258,12 @@ impl<F: Wire> Rip<F> {
         }
     }
 
-    fn reconfigure(&mut self, now: Instant, tuning: Tuning) {
+    fn reconfigure(&mut self, now: Instant, tuning: Tuning, out: &mut Actions<F>) {
         let timers = tuning.timers;
         let before = std::mem::replace(&mut self.table.tuning, tuning);
+        if tuning.paths != before.paths {
+            self.table.reconsider(now, &mut out.routes);
+        }
         if timers == before.timers {
             return;
         }

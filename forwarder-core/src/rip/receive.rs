@@ -200,6 +200,7 @@ impl<F: Wire> Rip<F> {
             metric,
             tag: rte.tag,
             heard: now,
+            used: false,
         };
         let max = setup.config.max_neighbor_routes;
         self.table

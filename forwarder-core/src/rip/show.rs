@@ -133,8 +133,10 @@ pub struct OfferRow<F: Family> {
     pub tag: u16,
     /// Since it was last repeated.
     pub age: Duration,
-    /// Whether it is the one in use.
+    /// Whether it is the best.
     pub best: bool,
+    /// Whether packets go this way.
+    pub used: bool,
 }
 
 /// How often something was refused.
@@ -247,16 +249,16 @@ fn route_row<F: Wire>(now: Instant, prefix: F::Prefix, entry: &Entry<F>) -> Rout
         tag: offer.tag,
         age: now.since(offer.heard),
         best: Some(offer.from) == best,
+        used: offer.used,
     };
     let mut offers: Vec<_> = entry.offers.iter().map(row).collect();
-    offers.sort_by_key(|offer| (!offer.best, offer.metric, offer.neighbor));
+    offers.sort_by_key(|offer| (!offer.best, !offer.used, offer.metric, offer.neighbor));
+    let advert = entry.advert.as_ref();
     RouteRow {
         prefix,
         origin,
-        metric: entry
-            .advert
-            .map_or(Metric::INFINITY, |advert| advert.metric),
-        tag: entry.advert.map_or(0, |advert| advert.tag),
+        metric: advert.map_or(Metric::INFINITY, |advert| advert.metric),
+        tag: advert.map_or(0, |advert| advert.tag),
         forgotten_in: entry.garbage_at.map(|at| at.since(now)),
         offers,
     }

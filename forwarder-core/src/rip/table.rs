@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use super::changes::ChangeLog;
 use super::config::{Timers, Tuning};
-use super::entry::{Advert, Connected, Entry, Offer, Redistributed};
+use super::entry::{Advert, Connected, Entry, Offer, Redistributed, Told};
 use super::io::{NeighborKey, RouteChange};
 use super::metric::Metric;
 use super::reject::Reject;
@@ -234,6 +234,13 @@ impl<F: Family> Table<F> {
         }
     }
 
+    /// Looks at every destination anew after more or fewer next hops were allowed.
+    pub(super) fn reconsider(&mut self, now: Instant, out: &mut Changes<F>) {
+        for prefix in self.entries.keys().copied().collect::<Vec<_>>() {
+            self.change(now, prefix, out, |_| ());
+        }
+    }
+
     /// Sets every alarm anew after the timers have changed.
     pub(super) fn rearm(&mut self) {
         let timeout = self.tuning.timers.timeout;
@@ -262,12 +269,13 @@ impl<F: Family> Table<F> {
         } = self;
         let timers = &tuning.timers;
         let entry = entries.entry(prefix).or_default();
-        let before = entry.installable();
+        let before = entry.told();
         discount(offers, &entry.offers);
         let result = edit(entry);
         count(offers, &entry.offers);
         entry.select(now, timers.timeout);
-        out.extend(installed(prefix, before, entry.installable()));
+        entry.engage(tuning.paths);
+        out.extend(told(prefix, before.as_ref(), entry.told()));
 
         let advert = entry.render();
         if advert != entry.advert {
@@ -302,23 +310,22 @@ fn count<F: Family>(counts: &mut BTreeMap<NeighborKey<F>, usize>, offers: &[Offe
     }
 }
 
-/// What the RIB is told about a destination whose offer was `before`.
-fn installed<F: Family>(
+/// What the RIB is told about a destination of which it was told `before`.
+fn told<F: Family>(
     prefix: F::Prefix,
-    before: Option<Offer<F>>,
-    after: Option<Offer<F>>,
+    before: Option<&Told<F>>,
+    after: Option<Told<F>>,
 ) -> Option<RouteChange<F>> {
-    let route = |offer: Offer<F>| (offer.via, offer.from.ifindex, offer.metric, offer.tag);
-    let (before, after) = (before.map(route), after.map(route));
-    if before == after {
+    if before == after.as_ref() {
         return None;
     }
-    let Some((via, ifindex, metric, tag)) = after else {
+    let Some(Told { ways, metric, tag }) = after else {
         return Some(RouteChange::Withdraw { prefix });
     };
+    let nexthop = |(ifindex, via)| Nexthop::via(via, ifindex);
     Some(RouteChange::Update {
         prefix,
-        nexthops: vec![Nexthop::via(via, ifindex)],
+        nexthops: ways.into_iter().map(nexthop).collect(),
         metric,
         tag,
     })

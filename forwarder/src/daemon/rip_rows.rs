@@ -103,7 +103,7 @@ pub(super) fn routes<F: Wire>(row: &RouteRow<F>, interfaces: &Interfaces) -> Vec
     rows.extend(row.offers.iter().map(|offer| RipRoute {
         prefix: row.prefix.into(),
         origin: "learnt".into(),
-        selected: offer.best && row.origin == RouteOrigin::Learnt,
+        selected: offer.used && row.origin == RouteOrigin::Learnt,
         metric: offer.metric.get(),
         tag: offer.tag,
         via: Some(offer.via.into()),

@@ -250,6 +250,7 @@ fn rip_keys_are_read() {
         timeout = "30s"
         garbage = "20s"
         max-routes = 1000
+        paths = 4
         [[rip.interface]]
         name = "eth1"
         ttl-security = true
@@ -283,7 +284,7 @@ fn rip_keys_are_read() {
     let timers = [rip.update, rip.timeout, rip.garbage].map(|timer| timer.as_secs());
     assert_eq!(timers, [5, 30, 20]);
 
-    assert_eq!(rip.max_routes, 1000);
+    assert_eq!((rip.max_routes, rip.paths), (1000, 4));
     let eth1 = rip.settings("eth1").unwrap();
     assert!(eth1.passive && eth1.ttl_security);
     assert_eq!((eth1.max_neighbors, eth1.max_neighbor_routes), (3, 100));

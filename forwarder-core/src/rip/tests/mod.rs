@@ -8,6 +8,7 @@ mod limits;
 mod measure;
 mod ng;
 mod output;
+mod paths;
 mod property;
 mod receive;
 mod requests;

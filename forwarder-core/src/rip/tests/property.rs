@@ -1,6 +1,6 @@
 //! Random bytes, and random sequences of everything that can happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -10,6 +10,10 @@ use super::*;
 /// to a tool's port: must not panic, and must not break the table.
 fn fuzz_datagram(bytes: &[u8]) -> Router {
     let mut router = Router::settled();
+    router.input(Input::Reconfigure(Tuning {
+        paths: PATHS,
+        ..Default::default()
+    }));
     router.datagram(A, A2, 520, bytes);
     router.datagram(A, A2, 4711, bytes);
     router.flush();
@@ -35,6 +39,9 @@ enum Step {
 }
 
 const NEIGHBORS: [(Ifindex, &str); 4] = [(A, A2), (A, A3), (B, B2), (B, "10.0.13.3")];
+
+/// Next hops that a destination may have.
+const PATHS: usize = 2;
 
 /// A few destinations that collide often, our own networks among them.
 fn prefixes() -> impl Strategy<Value = Ipv4Net> {
@@ -144,7 +151,7 @@ fn take(router: &mut Router, step: Step) {
 }
 
 /// A destination in use: where it leads and how far.
-type Installed = BTreeMap<Ipv4Net, (Ipv4Addr, Ifindex, u8, u16)>;
+type Installed = BTreeMap<Ipv4Net, (BTreeSet<(Ifindex, Ipv4Addr)>, u8, u16)>;
 
 /// Keeps the RIB as the engine's route changes say.
 fn follow(rib: &mut Installed, routes: Vec<RouteChange<Ipv4>>) {
@@ -157,16 +164,14 @@ fn follow(rib: &mut Installed, routes: Vec<RouteChange<Ipv4>>) {
                 tag,
             } => {
                 assert!(metric.is_reachable());
-                let [hop] = nexthops[..] else {
-                    panic!("one next hop")
+                let hop = |hop: &crate::route::Nexthop<Ipv4>| {
+                    (hop.ifindex.unwrap(), hop.gateway.unwrap())
                 };
-                let route = (
-                    hop.gateway.unwrap(),
-                    hop.ifindex.unwrap(),
-                    metric.get(),
-                    tag,
-                );
-                assert_ne!(rib.insert(prefix, route), Some(route), "no empty changes");
+                let hops: BTreeSet<_> = nexthops.iter().map(hop).collect();
+                assert_eq!(hops.len(), nexthops.len(), "each is another");
+                let route = (hops, metric.get(), tag);
+                let before = rib.insert(prefix, route.clone());
+                assert_ne!(before, Some(route), "no empty changes");
             }
             RouteChange::Withdraw { prefix } => assert!(rib.remove(&prefix).is_some()),
         }
@@ -191,13 +196,19 @@ fn check(router: &Router, rib: &Installed) {
             row.origin == RouteOrigin::Garbage,
             !row.metric.is_reachable()
         );
-        if let Some(best) = row
-            .offers
-            .first()
-            .filter(|_| row.origin != RouteOrigin::Connected)
-        {
-            let route = (best.via, best.neighbor.ifindex, best.metric.get(), best.tag);
-            selected.insert(row.prefix, route);
+        let used: Vec<_> = row.offers.iter().filter(|offer| offer.used).collect();
+        let ours = row.origin == RouteOrigin::Connected;
+        assert_eq!(used.is_empty(), row.offers.is_empty() || ours);
+        if let Some(best) = used.first() {
+            assert!(best.best && used.len() <= PATHS);
+            let good =
+                |offer: &&OfferRow<Ipv4>| (offer.metric, offer.tag) == (best.metric, best.tag);
+            assert!(used.iter().copied().all(|offer| good(&offer)));
+            let hop = |offer: &OfferRow<Ipv4>| (offer.neighbor.ifindex, offer.via);
+            let hops: BTreeSet<_> = used.iter().map(|offer| hop(offer)).collect();
+            let all: BTreeSet<_> = row.offers.iter().filter(good).map(hop).collect();
+            assert_eq!(hops.len(), all.len().min(PATHS), "none is left out");
+            selected.insert(row.prefix, (hops, best.metric.get(), best.tag));
         }
     }
     assert_eq!(*rib, selected, "the RIB was told what is selected");
@@ -237,6 +248,7 @@ proptest! {
         steps in prop::collection::vec(steps(), 1..40),
     ) {
         let mut router = Router::settled();
+        router.input(Input::Reconfigure(Tuning { paths: PATHS, ..Default::default() }));
         let mut rib = Installed::new();
         for step in steps {
             take(&mut router, step);
