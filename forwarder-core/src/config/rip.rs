@@ -35,6 +35,8 @@ pub struct Rip {
     pub max_routes: usize,
     /// Next hops of a destination.
     pub paths: usize,
+    /// How long new and better routes wait before they are used.
+    pub settle: Duration,
     /// `[[rip.interface]]`: settings that differ from the defaults. The first
     /// whose name matches counts.
     pub interface: Vec<RipInterface>,
@@ -95,6 +97,8 @@ pub(super) struct RawRip {
     max_routes: usize,
     #[serde(default = "one_path", deserialize_with = "value::paths")]
     paths: usize,
+    #[serde(default, deserialize_with = "value::settle")]
+    settle: Duration,
     #[serde(default)]
     interface: Vec<RawInterface>,
 }
@@ -174,6 +178,7 @@ fn check_table(span: Range<usize>, raw: RawRip) -> Result<Rip, Fault> {
         garbage: raw.garbage.map_or(GARBAGE, |garbage| garbage.0),
         max_routes: raw.max_routes,
         paths: raw.paths,
+        settle: raw.settle,
         interface: rip_interface::check(raw.interface, raw.version)?,
     })
 }
@@ -243,6 +248,8 @@ pub(super) struct RawRipng {
     max_routes: usize,
     #[serde(default = "one_path", deserialize_with = "value::paths")]
     paths: usize,
+    #[serde(default, deserialize_with = "value::settle")]
+    settle: Duration,
     #[serde(default)]
     interface: Vec<RawNgInterface>,
 }
@@ -261,6 +268,7 @@ pub(super) fn check_ng(table: Spanned<RawRipng>) -> Result<Rip, Fault> {
         garbage: raw.garbage,
         max_routes: raw.max_routes,
         paths: raw.paths,
+        settle: raw.settle,
         interface: raw.interface.into_iter().map(Into::into).collect(),
     };
     check_table(span, typed)

@@ -108,6 +108,16 @@ pub(super) fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize,
     )
 }
 
+/// A length of time from none to 30 s.
+pub(super) fn settle<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    string(deserializer, "a length of time such as \"5s\"", |text| {
+        let parsed = humantime::parse_duration(text).ok();
+        parsed
+            .filter(|time| *time <= Duration::from_secs(30))
+            .ok_or_else(|| wrong(format!("{text:?} is not within 0s to 30s"), DURATION_HELP))
+    })
+}
+
 /// A number of neighbours to keep, 1 to 65536.
 pub(super) fn neighbors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let rule = "whoever can send on the link can make up as many as there is room for";

@@ -33,6 +33,9 @@ pub struct Tuning {
     pub max_routes: usize,
     /// Next hops of a destination: so many equally good offers are used.
     pub paths: usize,
+    /// New and better routes are announced at once and used after this long; what
+    /// is lost is lost at once.
+    pub settle: Duration,
 }
 
 impl Default for Tuning {
@@ -41,6 +44,7 @@ impl Default for Tuning {
             timers: Timers::default(),
             max_routes: MAX_ROUTES,
             paths: 1,
+            settle: Duration::ZERO,
         }
     }
 }

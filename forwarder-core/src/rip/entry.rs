@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::changes::Seq;
+use super::config::Tuning;
 use super::io::NeighborKey;
 use super::metric::Metric;
 use super::reject::Reject;
@@ -134,6 +135,8 @@ pub(super) struct Entry<F: Family> {
     pub(super) changed: Seq,
     /// Lost; forgotten at this time.
     pub(super) garbage_at: Option<Instant>,
+    /// The RIB is told of what is better than it has at this time.
+    pub(super) settle_at: Option<Instant>,
     /// When the table looks at it next.
     pub(super) alarm: Option<Instant>,
 }
@@ -148,6 +151,7 @@ impl<F: Family> Default for Entry<F> {
             advert: None,
             changed: 0,
             garbage_at: None,
+            settle_at: None,
             alarm: None,
         }
     }
@@ -181,6 +185,17 @@ impl<F: Family> Entry<F> {
         for offer in &mut self.offers {
             offer.used = chosen.contains(&offer.from);
         }
+    }
+
+    /// Whether packets had better go another way, but not yet: only now has it
+    /// been offered.
+    pub(super) fn settles(&mut self, now: Instant, tuning: &Tuning) -> bool {
+        let wanted: BTreeSet<_> = self.ways(tuning.paths).into_iter().collect();
+        let used = self.offers.iter().filter(|offer| offer.used);
+        if wanted.is_empty() || used.map(|offer| offer.from).collect::<BTreeSet<_>>() == wanted {
+            return false;
+        }
+        *self.settle_at.get_or_insert(now + tuning.settle) > now
     }
 
     fn ways(&self, paths: usize) -> Vec<NeighborKey<F>> {
@@ -300,9 +315,10 @@ impl<F: Family> Entry<F> {
         Links::new(used.chain([best]).map(|offer| offer.from.ifindex).collect())
     }
 
-    /// When something is due: the first offer's timeout, or the end.
+    /// When something is due: the first offer's timeout, a better way, or the end.
     pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
         let offers = self.offers.iter().map(|offer| offer.heard + timeout).min();
-        offers.into_iter().chain(self.garbage_at).min()
+        let ends = self.garbage_at.into_iter().chain(self.settle_at);
+        offers.into_iter().chain(ends).min()
     }
 }

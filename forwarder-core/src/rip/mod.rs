@@ -261,7 +261,7 @@ impl<F: Wire> Rip<F> {
     fn reconfigure(&mut self, now: Instant, tuning: Tuning, out: &mut Actions<F>) {
         let timers = tuning.timers;
         let before = std::mem::replace(&mut self.table.tuning, tuning);
-        if tuning.paths != before.paths {
+        if (tuning.paths, tuning.settle) != (before.paths, before.settle) {
             self.table.reconsider(now, &mut out.routes);
         }
         if timers == before.timers {

@@ -116,6 +116,8 @@ pub struct RouteRow<F: Family> {
     pub tag: u16,
     /// Time until it is forgotten, for garbage.
     pub forgotten_in: Option<Duration>,
+    /// Time until the best offer is used, where it settles.
+    pub settles_in: Option<Duration>,
     /// Every neighbour's offer, best first.
     pub offers: Vec<OfferRow<F>>,
 }
@@ -260,6 +262,7 @@ fn route_row<F: Wire>(now: Instant, prefix: F::Prefix, entry: &Entry<F>) -> Rout
         metric: advert.map_or(Metric::INFINITY, |advert| advert.metric),
         tag: advert.map_or(0, |advert| advert.tag),
         forgotten_in: entry.garbage_at.map(|at| at.since(now)),
+        settles_in: entry.settle_at.map(|at| at.since(now)),
         offers,
     }
 }

@@ -234,10 +234,11 @@ impl<F: Family> Table<F> {
         }
     }
 
-    /// Looks at every destination anew after more or fewer next hops were allowed.
+    /// Looks at every destination anew after more or fewer next hops were allowed,
+    /// or another time to settle.
     pub(super) fn reconsider(&mut self, now: Instant, out: &mut Changes<F>) {
         for prefix in self.entries.keys().copied().collect::<Vec<_>>() {
-            self.change(now, prefix, out, |_| ());
+            self.change(now, prefix, out, |entry| entry.settle_at = None);
         }
     }
 
@@ -269,12 +270,17 @@ impl<F: Family> Table<F> {
         } = self;
         let timers = &tuning.timers;
         let entry = entries.entry(prefix).or_default();
-        let before = entry.told();
+        let (before, own) = (entry.told(), entry.connected.is_some());
         discount(offers, &entry.offers);
         let result = edit(entry);
         count(offers, &entry.offers);
         entry.select(now, timers.timeout);
-        entry.engage(tuning.paths);
+        // Only gains can wait: all that packets go by is still there.
+        let unharmed = !own && entry.told() == before;
+        if !(unharmed && entry.settles(now, tuning)) {
+            entry.settle_at = None;
+            entry.engage(tuning.paths);
+        }
         out.extend(told(prefix, before.as_ref(), entry.told()));
 
         let advert = entry.render();

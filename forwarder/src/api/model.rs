@@ -614,6 +614,8 @@ shapes! {
         pub interface: Option<String>,
         /// Seconds until it times out, or is forgotten where the metric is 16.
         pub expires: Option<u64>,
+        /// Seconds until it is used, where it is the best and settles.
+        pub settles: Option<u64>,
     }
 
     /// An element of `GET /v1/rip/errors`: one reason to refuse something.

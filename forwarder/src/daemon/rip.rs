@@ -184,6 +184,7 @@ fn settings<F: Family>(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<
         },
         max_routes: rip.max_routes,
         paths: rip.paths,
+        settle: rip.settle,
     };
     let rip = rip.clone();
     Ok(Settings {

@@ -93,6 +93,7 @@ pub(super) fn routes<F: Wire>(row: &RouteRow<F>, interfaces: &Interfaces) -> Vec
         neighbor: None,
         interface: None,
         expires: row.forgotten_in.map(|left| left.as_secs()),
+        settles: None,
     };
     let mut rows = match row.origin {
         RouteOrigin::Connected => vec![own("interface")],
@@ -100,6 +101,7 @@ pub(super) fn routes<F: Wire>(row: &RouteRow<F>, interfaces: &Interfaces) -> Vec
         RouteOrigin::Garbage => vec![own("learnt")],
         RouteOrigin::Learnt => Vec::new(),
     };
+    let settles = row.settles_in.map(|left| left.as_secs());
     rows.extend(row.offers.iter().map(|offer| RipRoute {
         prefix: row.prefix.into(),
         origin: "learnt".into(),
@@ -110,6 +112,7 @@ pub(super) fn routes<F: Wire>(row: &RouteRow<F>, interfaces: &Interfaces) -> Vec
         neighbor: Some(offer.neighbor.address.into()),
         interface: Some(interfaces.name(offer.neighbor.ifindex)),
         expires: None,
+        settles: settles.filter(|_| offer.best),
     }));
     rows
 }

@@ -378,6 +378,7 @@ fn rip_interfaces_are_named_once_and_exist_in_the_file() {
         "1 to 16777216",
         "bytes",
     );
+    check("[rip]\nsettle = \"31s\"\n", "\"31s\"", "30s", "");
     check("[rip]\npaths = 17\n", "17", "1 to 16", "offers");
     check("[rip]\nmax-routes = -1\n", "-1", "1 to 16777216", "bytes");
     check(

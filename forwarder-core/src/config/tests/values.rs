@@ -251,6 +251,7 @@ fn rip_keys_are_read() {
         garbage = "20s"
         max-routes = 1000
         paths = 4
+        settle = "10s"
         [[rip.interface]]
         name = "eth1"
         ttl-security = true
@@ -285,6 +286,7 @@ fn rip_keys_are_read() {
     assert_eq!(timers, [5, 30, 20]);
 
     assert_eq!((rip.max_routes, rip.paths), (1000, 4));
+    assert_eq!(rip.settle.as_secs(), 10);
     let eth1 = rip.settings("eth1").unwrap();
     assert!(eth1.passive && eth1.ttl_security);
     assert_eq!((eth1.max_neighbors, eth1.max_neighbor_routes), (3, 100));

@@ -178,6 +178,18 @@ fn follow(rib: &mut Installed, routes: Vec<RouteChange<Ipv4>>) {
     }
 }
 
+/// What packets go by, from the offers that are marked.
+fn used(router: &Router) -> Installed {
+    let rows = router.rip.routes(router.now);
+    let route = |row: RouteRow<Ipv4>| {
+        let used: Vec<_> = row.offers.iter().filter(|offer| offer.used).collect();
+        let first = used.first()?;
+        let hops = used.iter().map(|offer| (offer.neighbor.ifindex, offer.via));
+        Some((row.prefix, (hops.collect(), first.metric.get(), first.tag)))
+    };
+    rows.filter_map(route).collect()
+}
+
 fn check(router: &Router, rib: &Installed) {
     let mut selected = Installed::new();
     for row in router.rip.routes(router.now) {
@@ -241,6 +253,27 @@ proptest! {
         if let Ok(rte) = Ipv4::decode(&bytes) {
             prop_assert_eq!(Ipv4::decode(&Ipv4::encode(&rte)), Ok(rte));
         }
+    }
+
+    /// What packets go by is always offered, as the RIB has it; and when all has
+    /// settled the best is used.
+    #[test]
+    fn any_history_with_settle_uses_what_is_offered(
+        steps in prop::collection::vec(steps(), 1..40),
+    ) {
+        let mut router = Router::settled();
+        let settle = Duration::from_secs(30);
+        let tuning = Tuning { paths: PATHS, settle, ..Default::default() };
+        router.input(Input::Reconfigure(tuning));
+        let mut rib = Installed::new();
+        for step in steps {
+            take(&mut router, step);
+            follow(&mut rib, std::mem::take(&mut router.routes));
+            prop_assert_eq!(&used(&router), &rib);
+        }
+        router.input(Input::Reconfigure(Tuning { settle: Duration::ZERO, ..tuning }));
+        follow(&mut rib, std::mem::take(&mut router.routes));
+        check(&router, &rib);
     }
 
     #[test]

@@ -294,6 +294,7 @@ pub(crate) fn rip_route() -> RipRoute {
         neighbor: Some(IpAddr::from([192, 0, 2, 1])),
         interface: Some("eth1".into()),
         expires: Some(170),
+        settles: None,
     }
 }
 

@@ -279,6 +279,7 @@ fn rip() {
         "neighbor": "192.0.2.1",
         "interface": "eth1",
         "expires": 170,
+        "settles": null,
     });
     assert_eq!(value(&fixtures::rip_route()), expected);
     let expected = json!({

@@ -139,6 +139,7 @@ pub(super) fn routes(rows: &[RipRoute]) -> String {
         "NEIGHBOR",
         "INTERFACE",
         ">EXPIRES",
+        ">SETTLES",
     ]);
     for row in rows {
         table.row([
@@ -151,6 +152,7 @@ pub(super) fn routes(rows: &[RipRoute]) -> String {
             or_dash(row.neighbor),
             or_dash(row.interface.as_deref()),
             or_dash(row.expires.map(age)),
+            or_dash(row.settles.map(age)),
         ]);
     }
     table.render("no routes")

@@ -266,8 +266,8 @@ NEIGHBOR   INTERFACE  VERSION     HEARD  ROUTES  BAD PACKETS  BAD ROUTES  AUTH  
     check(
         &rip::routes(&[fixtures::rip_route()]),
         "
-   PREFIX           ORIGIN  METRIC  TAG  VIA        NEIGHBOR   INTERFACE   EXPIRES
-*  198.51.100.0/24  learnt       2    0  192.0.2.1  192.0.2.1  eth1       00:02:50",
+   PREFIX           ORIGIN  METRIC  TAG  VIA        NEIGHBOR   INTERFACE   EXPIRES  SETTLES
+*  198.51.100.0/24  learnt       2    0  192.0.2.1  192.0.2.1  eth1       00:02:50        -",
     );
     let mut quiet = fixtures::rip_error();
     (quiet.reason, quiet.count, quiet.last) = ("truncated".into(), 0, None);
