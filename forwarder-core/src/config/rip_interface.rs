@@ -11,7 +11,7 @@ use super::glob::Glob;
 use super::rip::{max_routes, one};
 use super::rip_auth::{self, RawAuth, RipAuth};
 use super::value::{self, Host};
-use crate::rip::{MAX_NEIGHBORS, ReceiveVersion, SendVersion};
+use crate::rip::{MAX_NEIGHBORS, PACE, ReceiveVersion, SendVersion};
 
 /// `[[rip.interface]]`: how RIP runs on one interface, or on those that match.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +38,8 @@ pub struct RipInterface {
     pub max_neighbors: usize,
     /// Destinations that each of them may offer.
     pub max_neighbor_routes: usize,
+    /// Datagrams sent in 20 ms.
+    pub pace: usize,
 }
 
 impl RipInterface {
@@ -54,6 +56,7 @@ impl RipInterface {
             ttl_security: false,
             max_neighbors: max_neighbors(),
             max_neighbor_routes: max_routes(),
+            pace: pace(),
         }
     }
 }
@@ -84,6 +87,10 @@ impl SplitHorizon {
 
 const fn max_neighbors() -> usize {
     MAX_NEIGHBORS
+}
+
+const fn pace() -> usize {
+    PACE
 }
 
 /// What is accepted where nothing is said about it: what the others send by the
@@ -156,6 +163,8 @@ pub(super) struct RawInterface {
     max_neighbors: usize,
     #[serde(default = "max_routes", deserialize_with = "value::routes")]
     max_neighbor_routes: usize,
+    #[serde(default = "pace", deserialize_with = "value::pace")]
+    pace: usize,
 }
 
 #[derive(Deserialize)]
@@ -174,6 +183,8 @@ pub(super) struct RawNgInterface {
     max_neighbors: usize,
     #[serde(default = "max_routes", deserialize_with = "value::routes")]
     max_neighbor_routes: usize,
+    #[serde(default = "pace", deserialize_with = "value::pace")]
+    pace: usize,
 }
 
 impl From<RawNgInterface> for RawInterface {
@@ -190,6 +201,7 @@ impl From<RawNgInterface> for RawInterface {
             ttl_security: raw.ttl_security,
             max_neighbors: raw.max_neighbors,
             max_neighbor_routes: raw.max_neighbor_routes,
+            pace: raw.pace,
         }
     }
 }
@@ -222,6 +234,7 @@ pub(super) fn check(
             ttl_security: raw.ttl_security,
             max_neighbors: raw.max_neighbors,
             max_neighbor_routes: raw.max_neighbor_routes,
+            pace: raw.pace,
         });
     }
     Ok(result)

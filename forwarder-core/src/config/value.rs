@@ -118,6 +118,15 @@ pub(super) fn settle<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Durat
     })
 }
 
+/// Datagrams in 20 ms, 1 to 1000.
+pub(super) fn pace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    integer(
+        deserializer,
+        1..=1000,
+        "so many datagrams are sent in 20 ms",
+    )
+}
+
 /// A number of neighbours to keep, 1 to 65536.
 pub(super) fn neighbors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let rule = "whoever can send on the link can make up as many as there is room for";

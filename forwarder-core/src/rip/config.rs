@@ -160,6 +160,11 @@ impl ReceiveVersion {
     }
 }
 
+/// Datagrams sent in 20 ms on an interface where nothing else is said: 500 entries,
+/// 10,000 routes in 0.4 s. Twenty full datagrams fit into the smallest receive buffer
+/// in use among other RIP daemons (41,600 bytes asked, some 65 datagrams got).
+pub const PACE: usize = 20;
+
 /// Neighbours kept on an interface where nothing else is said.
 pub const MAX_NEIGHBORS: usize = 256;
 
@@ -191,6 +196,8 @@ pub struct InterfaceConfig<F: Family> {
     pub max_neighbors: usize,
     /// Destinations that each of them may offer.
     pub max_neighbor_routes: usize,
+    /// Datagrams sent in 20 ms; see [`PACE`].
+    pub pace: usize,
 }
 
 impl<F: Family> Default for InterfaceConfig<F> {
@@ -206,6 +213,7 @@ impl<F: Family> Default for InterfaceConfig<F> {
             ttl_security: false,
             max_neighbors: MAX_NEIGHBORS,
             max_neighbor_routes: MAX_ROUTES,
+            pace: PACE,
         }
     }
 }

@@ -40,8 +40,8 @@ use std::collections::BTreeMap;
 
 pub use auth::{Auth, AuthLength, AuthType, Key, KeyError, Proof, Secret, UnixTime, Window};
 pub use config::{
-    Address, Config, InterfaceConfig, InterfaceSetup, MAX_NEIGHBORS, MAX_ROUTES, ReceiveVersion,
-    SendVersion, SplitHorizon, Timers, Tuning,
+    Address, Config, InterfaceConfig, InterfaceSetup, MAX_NEIGHBORS, MAX_ROUTES, PACE,
+    ReceiveVersion, SendVersion, SplitHorizon, Timers, Tuning,
 };
 pub use io::{
     Actions, Clear, Datagram, Event, Input, NeighborKey, Redistribute, RouteChange, Send,

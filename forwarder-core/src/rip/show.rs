@@ -10,6 +10,7 @@ use super::interface::Interface;
 use super::io::NeighborKey;
 use super::metric::Metric;
 use super::reject::{Occurrence, Reject};
+use super::table::Table;
 use super::{Rip, Wire};
 use crate::net::{Family, Ifindex};
 use crate::time::Instant;
@@ -49,6 +50,10 @@ pub struct InterfaceRow<F: Family> {
     pub bad_routes: u64,
     /// Time until the next periodic update; `None` where none is sent.
     pub next_update: Option<Duration>,
+    /// How long a whole update takes at the interface's pace.
+    pub full_update: Duration,
+    /// That is more than half of the time between two updates.
+    pub overcommitted: bool,
 }
 
 /// A router heard.
@@ -157,7 +162,7 @@ impl<F: Wire> Rip<F> {
     pub fn interfaces(&self, now: Instant) -> Vec<InterfaceRow<F>> {
         self.interfaces
             .values()
-            .map(|interface| interface_row(now, interface))
+            .map(|interface| interface_row(now, interface, &self.table))
             .collect()
     }
 
@@ -209,7 +214,12 @@ impl<F: Wire> Rip<F> {
     }
 }
 
-fn interface_row<F: Wire>(now: Instant, interface: &Interface<F>) -> InterfaceRow<F> {
+fn interface_row<F: Wire>(
+    now: Instant,
+    interface: &Interface<F>,
+    table: &Table<F>,
+) -> InterfaceRow<F> {
+    let full_update = interface.full_update(table.len());
     let (setup, traffic) = (&interface.setup, &interface.traffic);
     let silent = interface.targets.is_empty() || interface.closing;
     InterfaceRow {
@@ -233,6 +243,8 @@ fn interface_row<F: Wire>(now: Instant, interface: &Interface<F>) -> InterfaceRo
         bad_packets: traffic.bad_packets,
         bad_routes: traffic.bad_routes,
         next_update: (!silent).then(|| interface.output.next_update().since(now)),
+        full_update,
+        overcommitted: full_update > table.tuning.timers.update / 2,
     }
 }
 

@@ -559,6 +559,10 @@ shapes! {
         pub auth: Option<String>,
         /// Seconds until the next periodic update.
         pub next_update: Option<u64>,
+        /// Milliseconds that a whole update takes at the interface's pace.
+        pub full_update_ms: u64,
+        /// That is more than half of the time between two updates.
+        pub overcommitted: bool,
         /// Neighbours heard here.
         pub neighbors: u32,
         /// Datagrams received.

@@ -222,5 +222,6 @@ fn interface_config<F: Family>(
         ttl_security: interface.ttl_security,
         max_neighbors: interface.max_neighbors,
         max_neighbor_routes: interface.max_neighbor_routes,
+        pace: interface.pace,
     }
 }

@@ -35,6 +35,8 @@ pub(super) fn interface<F: Wire>(status: InterfaceStatus<F>) -> RipInterface {
         split_horizon: row.split_horizon.name().into(),
         auth: row.auth.map(|kind| kind.name().into()),
         next_update: row.next_update.map(|wait| wait.as_secs()),
+        full_update_ms: row.full_update.as_millis() as u64,
+        overcommitted: row.overcommitted,
         neighbors: row.neighbors as u32,
         received: row.received,
         sent: row.sent,

@@ -371,6 +371,7 @@ fn rip_interfaces_are_named_once_and_exist_in_the_file() {
     let of = |rest: &str| format!("[[rip.interface]]\nname = \"a\"\n{rest}\n");
     check(&of("cost = 0"), "0", "1 to 15", "unreachable");
     check(&of("split-horizon = true"), "true", "", "");
+    check(&of("pace = 0"), "0", "1 to 1000", "20 ms");
     check(&of("max-neighbors = 0"), "0", "1 to 65536", "make up");
     check(
         &of("max-neighbor-routes = 0"),

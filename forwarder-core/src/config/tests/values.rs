@@ -257,6 +257,7 @@ fn rip_keys_are_read() {
         ttl-security = true
         max-neighbors = 3
         max-neighbor-routes = 100
+        pace = 5
         passive = true
         split-horizon = "off"
         cost = 3
@@ -289,6 +290,7 @@ fn rip_keys_are_read() {
     assert_eq!(rip.settle.as_secs(), 10);
     let eth1 = rip.settings("eth1").unwrap();
     assert!(eth1.passive && eth1.ttl_security);
+    assert_eq!(eth1.pace, 5);
     assert_eq!((eth1.max_neighbors, eth1.max_neighbor_routes), (3, 100));
     assert_eq!((eth1.split_horizon, eth1.cost), (SplitHorizon::Off, 3));
     assert_eq!(eth1.neighbors, [IpAddr::from([192, 0, 2, 9])]);

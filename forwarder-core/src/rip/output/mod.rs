@@ -22,11 +22,7 @@ use super::table::Table;
 use crate::net::Family;
 use crate::time::Instant;
 
-/// Datagrams in a [`SLOT`] on an interface: 500 entries in 20 ms, 10,000 routes
-/// in 0.4 s. Twenty full datagrams fit into the smallest receive buffer in use
-/// among other RIP daemons (41,600 bytes asked, some 65 datagrams got).
-pub(super) const BURST: usize = 20;
-/// See [`BURST`].
+/// So long a burst of `pace` datagrams holds.
 pub(super) const SLOT: Duration = Duration::from_millis(20);
 
 /// RFC 2453 §3.10.1: after a triggered update the next waits 1 to 5 s.
@@ -179,8 +175,8 @@ impl<F: Family> Output<F> {
         self.ask || self.telling > self.told || !self.jobs.is_empty()
     }
 
-    fn has_room(&self, datagrams: usize) -> bool {
-        self.slot_used == 0 || self.slot_used + datagrams <= BURST
+    fn has_room(&self, datagrams: usize, pace: usize) -> bool {
+        self.slot_used == 0 || self.slot_used + datagrams <= pace
     }
 
     /// When the changes not told yet may be told; `None` where the periodic

@@ -1,6 +1,8 @@
 //! What goes out next on an interface, datagram by datagram.
 
-use super::{BURST, HOLD, SLOT, Source, Stamp, jittered};
+use std::time::Duration;
+
+use super::{HOLD, SLOT, Source, Stamp, jittered};
 use crate::net::Family;
 use crate::rip::auth;
 use crate::rip::changes::Seq;
@@ -18,6 +20,17 @@ impl<F: Wire> Interface<F> {
     /// Whether all that was to be sent is sent.
     pub(in crate::rip) fn is_idle(&self) -> bool {
         !self.output.has_work()
+    }
+
+    fn pace(&self) -> usize {
+        self.setup.config.pace.max(1)
+    }
+
+    /// How long an update with so many destinations takes.
+    pub(in crate::rip) fn full_update(&self, destinations: usize) -> Duration {
+        let datagrams = destinations.div_ceil(self.max_entries()) * self.targets.len();
+        let slots = datagrams.div_ceil(self.pace());
+        SLOT * u32::try_from(slots).unwrap_or(u32::MAX)
     }
 
     /// When [`Interface::pump`] has something to do.
@@ -71,7 +84,7 @@ impl<F: Wire> Interface<F> {
     /// it does not fit into one burst, pending changes go ahead of it.
     fn start_periodic(&mut self, source: &mut Source<'_, F>) {
         let head = source.table.log.head();
-        let fits = source.table.len() <= self.max_entries() * BURST;
+        let fits = source.table.len() <= self.max_entries() * self.pace();
         let update = source.table.tuning.timers.update;
         let alone = self.neighbors.iter().len() == 0;
         let output = &mut self.output;
@@ -122,7 +135,7 @@ impl<F: Wire> Interface<F> {
 
     /// Only what is really sent makes the next triggered update wait.
     fn send_changes(&mut self, source: &mut Source<'_, F>, out: &mut Vec<Send<F>>) -> bool {
-        if !self.output.has_room(self.targets.len()) {
+        if !self.output.has_room(self.targets.len(), self.pace()) {
             return false;
         }
         let table = source.table;
@@ -154,7 +167,7 @@ impl<F: Wire> Interface<F> {
         let Some(job) = self.output.jobs.front() else {
             return false;
         };
-        if !self.output.has_room(job.targets.len()) {
+        if !self.output.has_room(job.targets.len(), self.pace()) {
             return false;
         }
         let max = self.max_entries();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rip::output::{BURST, SLOT};
+use crate::rip::output::SLOT;
 
 const P: &str = "20.0.0.0/8";
 
@@ -257,10 +257,10 @@ fn output_is_paced() {
     router.advance(Duration::from_millis(900));
     let sent: Vec<_> = updates(&router, B).iter().map(|sent| sent.at).collect();
     assert!(sent.len() >= 400);
-    for (first, after) in sent.iter().zip(&sent[BURST..]) {
+    for (first, after) in sent.iter().zip(&sent[PACE..]) {
         assert!(
             *after - *first >= SLOT,
-            "more than {BURST} datagrams within {SLOT:?}"
+            "more than {PACE} datagrams within {SLOT:?}"
         );
     }
     assert_eq!(sent[0], start, "but it starts at once");
@@ -500,4 +500,54 @@ fn an_operator_can_ask() {
         panic!("{:?}", router.sent)
     };
     assert_eq!((asked.ifindex, asked.command), (B, Command::Request));
+}
+
+/// A periodic update of `count` routes on [`A`]: how long it takes, and the most
+/// datagrams within any 20 ms.
+fn paced(pace: usize, count: u32) -> (Duration, usize, InterfaceRow<Ipv4>) {
+    let mut router = Router::with(InterfaceConfig {
+        pace,
+        ..Default::default()
+    });
+    for rtes in many(count, 1).chunks(25) {
+        router.datagram(B, B2, 520, &response(rtes));
+    }
+    router.advance(secs(60));
+    router.forget();
+    router.advance(secs(70));
+    let sent = router.sent.iter().filter(|sent| sent.ifindex == A);
+    let times: Vec<Instant> = sent.map(|sent| sent.at).collect();
+    let within = |from: Instant| {
+        let slot = times
+            .iter()
+            .filter(|at| **at >= from && at.since(from) < SLOT);
+        slot.count()
+    };
+    let most = times.iter().map(|at| within(*at)).max().unwrap();
+    let first = times[0];
+    let update = times.iter().take_while(|at| at.since(first) < secs(20));
+    let took = update.last().unwrap().since(first);
+    (took, most, router.rip.interfaces(router.now).remove(0))
+}
+
+#[test]
+fn no_more_datagrams_go_out_in_20_ms_than_the_pace() {
+    let (took, most, row) = paced(20, 10_000);
+    assert_eq!(most, 20);
+    assert!(took <= row.full_update && row.full_update <= took + SLOT);
+    assert!(row.full_update < secs(1) && !row.overcommitted, "{row:?}");
+    let (took, most, row) = paced(2, 10_000);
+    assert_eq!(most, 2);
+    assert!(took <= row.full_update && row.full_update <= took + SLOT);
+}
+
+#[test]
+fn a_table_that_takes_more_than_half_the_time_between_updates_is_said_so() {
+    let (_, _, row) = paced(1, 18_000);
+    assert!(row.full_update < secs(15) && !row.overcommitted, "{row:?}");
+    let (_, _, row) = paced(1, 19_000);
+    assert!(row.full_update > secs(15) && row.overcommitted, "{row:?}");
+    // The default carries far more than RIP was ever made for.
+    let (_, _, row) = paced(PACE, 19_000);
+    assert!(row.full_update < secs(1), "{row:?}");
 }

@@ -261,6 +261,8 @@ pub(crate) fn rip_interface() -> RipInterface {
         split_horizon: "poison".into(),
         auth: Some("md5".into()),
         next_update: Some(17),
+        full_update_ms: 400,
+        overcommitted: false,
         neighbors: 1,
         received: 412,
         sent: 98,

@@ -250,6 +250,8 @@ fn rip() {
         "split_horizon": "poison",
         "auth": "md5",
         "next_update": 17,
+        "full_update_ms": 400,
+        "overcommitted": false,
         "neighbors": 1,
         "received": 412,
         "sent": 98,

@@ -1,5 +1,7 @@
 //! `show rip`.
 
+use std::fmt::Write as _;
+
 use super::super::args::ShowRipPart;
 use super::super::table::{Table, age, bytes, grouped, or_dash, yes_no};
 use super::{Ask, output};
@@ -53,6 +55,7 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
         "AUTH",
         "PASSIVE",
         ">UPDATE IN",
+        ">TAKES",
         ">NEIGHBORS",
         ">RECEIVED",
         ">SENT",
@@ -70,6 +73,7 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
             or_dash(row.auth.as_deref()),
             yes_no(row.passive),
             or_dash(row.next_update.map(age)),
+            format!("{} ms", grouped(row.full_update_ms)),
             row.neighbors.to_string(),
             grouped(row.received),
             grouped(row.sent),
@@ -77,7 +81,17 @@ pub(super) fn interfaces(rows: &[RipInterface]) -> String {
             bytes(row.receive_buffer),
         ]);
     }
-    table.render("RIP runs on no interface that is up")
+    let mut text = table.render("RIP runs on no interface that is up");
+    for row in rows.iter().filter(|row| row.overcommitted) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{} ({}) is overcommitted: an update takes more than half of the time to the next; \
+             raise its pace, make update longer, or announce less",
+            row.name, row.protocol
+        );
+    }
+    text
 }
 
 /// RIPng has one version, 1.

@@ -254,9 +254,13 @@ fn rip_in_its_parts() {
     check(
         &rip::interfaces(&[fixtures::rip_interface()]),
         "
-INTERFACE  PROTOCOL  SENDS  ACCEPTS  COST  HORIZON  AUTH  PASSIVE  UPDATE IN  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
-eth1       rip       2      2           1  poison   md5   no        00:00:17          1       412    98     0  8.0 MiB",
+INTERFACE  PROTOCOL  SENDS  ACCEPTS  COST  HORIZON  AUTH  PASSIVE  UPDATE IN   TAKES  NEIGHBORS  RECEIVED  SENT  LOST   BUFFER
+eth1       rip       2      2           1  poison   md5   no        00:00:17  400 ms          1       412    98     0  8.0 MiB",
     );
+    let mut slow = fixtures::rip_interface();
+    slow.overcommitted = true;
+    let text = rip::interfaces(&[slow]);
+    assert!(text.contains("\neth1 (rip) is overcommitted: "), "{text}");
     check(
         &rip::neighbors(&[fixtures::rip_neighbor()]),
         "
