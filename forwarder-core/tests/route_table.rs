@@ -2,44 +2,20 @@
 //! are there, those that it marks † are not, and none of the numbered cases is a
 //! test that it does not know.
 
+mod tables;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Names of functions in the Rust sources below a directory.
-fn functions(directory: &Path, names: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            functions(&path, names);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(&path).expect("a source file");
-            names.extend(source.split("\nfn ").skip(1).filter_map(name));
-            names.extend(source.split(" fn ").skip(1).filter_map(name));
-        }
-    }
-}
-
-fn name(after: &str) -> Option<String> {
-    let (name, _) = after.split_once(['(', '<'])?;
-    Some(name.to_owned())
-}
 
 /// Names in back quotes, and whether a † follows.
 fn named(table: &str) -> Vec<(String, bool)> {
-    let parts: Vec<_> = table.split('`').collect();
-    let quoted = parts.windows(2).skip(1).step_by(2);
-    quoted
-        .filter_map(|pair| {
-            let name = pair[0].rsplit("::").next()?;
+    tables::quoted(table)
+        .into_iter()
+        .filter_map(|(quoted, to_come)| {
+            let name = quoted.rsplit("::").next()?;
             let others = ["no_acknowledged", "every_mirror"];
             let is_test =
                 name.starts_with("route4_") || others.iter().any(|other| name.starts_with(other));
-            is_test.then(|| (name.to_owned(), pair[1].starts_with('†')))
+            is_test.then(|| (name.to_owned(), to_come))
         })
         .filter(|(name, _)| name != "route4_")
         .collect()
@@ -47,12 +23,8 @@ fn named(table: &str) -> Vec<(String, bool)> {
 
 #[test]
 fn the_tests_of_the_requirements_are_those_that_there_are() {
-    let mut written = BTreeSet::new();
-    for directory in ["forwarder-core", "forwarder/src", "tests"] {
-        functions(&root().join(directory), &mut written);
-    }
-    let table = root().join("docs/route-socket-requirements.md");
-    let table = fs::read_to_string(table).expect("the table of requirements");
+    let written = tables::written();
+    let table = tables::document("route-socket-requirements.md");
     let named = named(&table);
     assert!(named.len() > 150, "{} names in the table", named.len());
     let wrong = |(name, to_come): &&(String, bool)| written.contains(name) == *to_come;

@@ -13,6 +13,7 @@ mod property;
 mod receive;
 mod requests;
 mod routes;
+mod seed;
 mod settle;
 mod simulator;
 mod v1;

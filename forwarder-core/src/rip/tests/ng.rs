@@ -207,6 +207,32 @@ fn rip_case_63_only_routers_on_the_link_are_believed() {
 }
 
 #[test]
+fn rip_case_63_a_unicast_answer_may_have_any_hop_limit() {
+    let packet = response6(&[Ipv6::encode(&rte6("2001:db8:1::/48", 1))]);
+    for (hop_limit, ttl_security, believed) in
+        [(64, false, true), (64, true, false), (255, true, true)]
+    {
+        let mut ng = Ng::new();
+        let mut setup = setup6(A, &["fe80::1/64"]);
+        setup.config.ttl_security = ttl_security;
+        ng.input(Input::InterfaceUp(setup));
+        ng.input(Input::Datagram(Datagram {
+            ifindex: A,
+            source: addr6(PEER),
+            source_port: 521,
+            hop_limit: Some(hop_limit),
+            multicast: false,
+            payload: &packet,
+        }));
+        assert_eq!(
+            ng.route("2001:db8:1::/48").is_some(),
+            believed,
+            "{hop_limit}"
+        );
+    }
+}
+
+#[test]
 fn rip_case_64_bad_entries_are_skipped() {
     let bad = [
         (entry6("2001:db8::", 0, 129, 1), Reject::BadPrefixLength),
