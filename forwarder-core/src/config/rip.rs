@@ -11,7 +11,7 @@ use super::error::{Fault, wrong};
 use super::glob::Glob;
 use super::rip_interface::{self, RawInterface, RawNgInterface, RipInterface};
 use super::value::{self, FromShort, OrShort, Span};
-use crate::rip::{MAX_ROUTES, SendVersion};
+use crate::rip::{MAX_ROUTES, PATHS, SendVersion};
 
 /// `[rip]`, and `[ripng]`, which has no version and no authentication.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub struct Rip {
     /// Destinations kept.
     pub max_routes: usize,
     /// Next hops of a destination.
-    pub paths: usize,
+    pub ecmp: usize,
     /// How long new and better routes wait before they are used.
     pub settle: Duration,
     /// `[[rip.interface]]`: settings that differ from the defaults. The first
@@ -95,8 +95,8 @@ pub(super) struct RawRip {
     garbage: Option<Span>,
     #[serde(default = "max_routes", deserialize_with = "value::routes")]
     max_routes: usize,
-    #[serde(default = "one_path", deserialize_with = "value::paths")]
-    paths: usize,
+    #[serde(default = "ecmp", deserialize_with = "value::ecmp")]
+    ecmp: usize,
     #[serde(default, deserialize_with = "value::settle")]
     settle: Duration,
     #[serde(default)]
@@ -121,8 +121,8 @@ pub(super) const fn max_routes() -> usize {
     MAX_ROUTES
 }
 
-const fn one_path() -> usize {
-    1
+const fn ecmp() -> usize {
+    PATHS
 }
 
 fn some_tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
@@ -177,7 +177,7 @@ fn check_table(span: Range<usize>, raw: RawRip) -> Result<Rip, Fault> {
         timeout,
         garbage: raw.garbage.map_or(GARBAGE, |garbage| garbage.0),
         max_routes: raw.max_routes,
-        paths: raw.paths,
+        ecmp: raw.ecmp,
         settle: raw.settle,
         interface: rip_interface::check(raw.interface, raw.version)?,
     })
@@ -246,8 +246,8 @@ pub(super) struct RawRipng {
     garbage: Option<Span>,
     #[serde(default = "max_routes", deserialize_with = "value::routes")]
     max_routes: usize,
-    #[serde(default = "one_path", deserialize_with = "value::paths")]
-    paths: usize,
+    #[serde(default = "ecmp", deserialize_with = "value::ecmp")]
+    ecmp: usize,
     #[serde(default, deserialize_with = "value::settle")]
     settle: Duration,
     #[serde(default)]
@@ -267,7 +267,7 @@ pub(super) fn check_ng(table: Spanned<RawRipng>) -> Result<Rip, Fault> {
         timeout: raw.timeout,
         garbage: raw.garbage,
         max_routes: raw.max_routes,
-        paths: raw.paths,
+        ecmp: raw.ecmp,
         settle: raw.settle,
         interface: raw.interface.into_iter().map(Into::into).collect(),
     };

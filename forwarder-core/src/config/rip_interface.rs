@@ -110,7 +110,7 @@ where
 {
     value::string(deserializer, "a version of RIP, as a string", |text| {
         let all = [SendVersion::V1, SendVersion::Compatible, SendVersion::V2];
-        let help = "it can be \"1\", \"2\" or \"compatible\", RIPv2 by broadcast";
+        let help = "it can be \"1\", \"2\" or \"compat\", RIPv2 by broadcast";
         let known = all.into_iter().find(|version| version.name() == text);
         known.ok_or_else(|| wrong(format!("RIP version {text:?} is not known"), help))
     })

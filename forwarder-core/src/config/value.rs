@@ -100,7 +100,7 @@ pub(super) fn routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize
 }
 
 /// A number of next hops, 1 to 16.
-pub(super) fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+pub(super) fn ecmp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     integer(
         deserializer,
         1..=16,

@@ -24,6 +24,9 @@ pub struct Config {
 /// Internet has, and still no way to make the daemon eat all memory.
 pub const MAX_ROUTES: usize = 1 << 20;
 
+/// Next hops of a destination where nothing else is said.
+pub const PATHS: usize = 8;
+
 /// What a reload may change of [`Config`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tuning {
@@ -43,7 +46,7 @@ impl Default for Tuning {
         Tuning {
             timers: Timers::default(),
             max_routes: MAX_ROUTES,
-            paths: 1,
+            paths: PATHS,
             settle: Duration::ZERO,
         }
     }
@@ -112,7 +115,7 @@ impl SendVersion {
     pub const fn name(self) -> &'static str {
         match self {
             SendVersion::V1 => "1",
-            SendVersion::Compatible => "compatible",
+            SendVersion::Compatible => "compat",
             SendVersion::V2 => "2",
         }
     }

@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 
 pub use auth::{Auth, AuthLength, AuthType, Key, KeyError, Proof, Secret, UnixTime, Window};
 pub use config::{
-    Address, Config, InterfaceConfig, InterfaceSetup, MAX_NEIGHBORS, MAX_ROUTES, PACE,
+    Address, Config, InterfaceConfig, InterfaceSetup, MAX_NEIGHBORS, MAX_ROUTES, PACE, PATHS,
     ReceiveVersion, SendVersion, SplitHorizon, Timers, Tuning,
 };
 pub use io::{

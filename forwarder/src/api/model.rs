@@ -547,7 +547,7 @@ shapes! {
         pub passive: bool,
         /// The version in packets that are sent.
         pub version: u8,
-        /// What is sent: "1", "compatible" (RIPv2 by broadcast) or "2"; RIPng has "2".
+        /// What is sent: "1", "compat" (RIPv2 by broadcast) or "2"; RIPng has "2".
         pub send_version: String,
         /// What is accepted: "1", "2" or "both".
         pub receive_version: String,

@@ -183,7 +183,7 @@ fn settings<F: Family>(rip: &config::Rip, state_dir: PathBuf) -> anyhow::Result<
             garbage: rip.garbage,
         },
         max_routes: rip.max_routes,
-        paths: rip.paths,
+        paths: rip.ecmp,
         settle: rip.settle,
     };
     let rip = rip.clone();

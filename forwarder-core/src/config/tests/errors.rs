@@ -380,7 +380,7 @@ fn rip_interfaces_are_named_once_and_exist_in_the_file() {
         "bytes",
     );
     check("[rip]\nsettle = \"31s\"\n", "\"31s\"", "30s", "");
-    check("[rip]\npaths = 17\n", "17", "1 to 16", "offers");
+    check("[rip]\necmp = 17\n", "17", "1 to 16", "offers");
     check("[rip]\nmax-routes = -1\n", "-1", "1 to 16777216", "bytes");
     check(
         &of("neighbors = [\"192.0.2.1\", \"192.0.2.1\"]"),
@@ -551,7 +551,7 @@ fn rip_versions_are_known_and_version_1_has_no_authentication() {
         &of("send-version = \"both\""),
         "\"both\"",
         "version",
-        "compatible",
+        "compat",
     );
     check(&of("send-version = 1"), "1", "string", "");
     check(&of("receive-version = \"3\""), "\"3\"", "version", "both");

@@ -250,7 +250,7 @@ fn rip_keys_are_read() {
         timeout = "30s"
         garbage = "20s"
         max-routes = 1000
-        paths = 4
+        ecmp = 4
         settle = "10s"
         [[rip.interface]]
         name = "eth1"
@@ -286,7 +286,7 @@ fn rip_keys_are_read() {
     let timers = [rip.update, rip.timeout, rip.garbage].map(|timer| timer.as_secs());
     assert_eq!(timers, [5, 30, 20]);
 
-    assert_eq!((rip.max_routes, rip.paths), (1000, 4));
+    assert_eq!((rip.max_routes, rip.ecmp), (1000, 4));
     assert_eq!(rip.settle.as_secs(), 10);
     let eth1 = rip.settings("eth1").unwrap();
     assert!(eth1.passive && eth1.ttl_security);
@@ -311,7 +311,7 @@ fn rip_versions_follow_the_table_s_and_each_other() {
     let config = good(
         r#"
         [rip]
-        version = "compatible"
+        version = "compat"
         interfaces = ["*"]
         [[rip.interface]]
         name = "old"

@@ -7,6 +7,17 @@ use crate::rip::packet::Rte;
 use crate::rip::table::Table;
 use crate::rip::wire::{Sayable, Wire};
 
+impl<F: Wire> Target<F> {
+    /// What can be said to it about a destination.
+    pub(super) fn sayable(&self, prefix: &F::Prefix) -> Sayable<F::Prefix> {
+        if self.version.is_broadcast() {
+            F::sayable(&self.subnet, prefix)
+        } else {
+            Sayable::Itself
+        }
+    }
+}
+
 impl<F: Wire> Interface<F> {
     /// What one listener is told about a destination.
     pub(super) fn told(
@@ -21,10 +32,7 @@ impl<F: Wire> Interface<F> {
             let rte = self.render(kind, prefix, advert)?;
             self.for_target(kind, target, &rte)
         };
-        if !target.version.is_broadcast() {
-            return itself(prefix, advert);
-        }
-        let network = match F::sayable(&target.subnet, &prefix) {
+        let network = match target.sayable(&prefix) {
             Sayable::Itself => return itself(prefix, advert),
             Sayable::Network(network) => network,
             Sayable::Nothing => return None,

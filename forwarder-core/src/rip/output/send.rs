@@ -10,7 +10,7 @@ use crate::rip::entry::Advert;
 use crate::rip::interface::{Interface, Kind, Target};
 use crate::rip::io::Send;
 use crate::rip::packet::{self, Command, ENTRY, Rte};
-use crate::rip::wire::{Dialect, Wire};
+use crate::rip::wire::{Dialect, Sayable, Wire};
 use crate::time::Instant;
 
 /// Destinations that a datagram is about.
@@ -146,9 +146,11 @@ impl<F: Wire> Interface<F> {
             if page.len() == max {
                 break;
             }
-            let advert = table.advert(&prefix);
-            let advert = advert.filter(|a| self.concerns(Kind::Triggered, &targets, prefix, a));
-            page.extend(advert.map(|advert| (prefix, advert)));
+            if let Some(advert) = table.advert(&prefix)
+                && self.adds(Kind::Triggered, &targets, &page, prefix, advert)
+            {
+                page.push((prefix, advert));
+            }
             reached = seq;
         }
         if page.len() < max {
@@ -173,10 +175,15 @@ impl<F: Wire> Interface<F> {
         let max = self.max_entries();
         let (kind, targets) = (job.kind, job.targets.clone());
         let table = source.table;
-        let said = table
-            .adverts_after(job.after)
-            .filter(|(prefix, advert)| self.concerns(kind, &targets, *prefix, advert));
-        let page: Page<'_, F> = said.take(max).collect();
+        let mut page: Page<'_, F> = Vec::new();
+        for (prefix, advert) in table.adverts_after(job.after) {
+            if page.len() == max {
+                break;
+            }
+            if self.adds(kind, &targets, &page, prefix, advert) {
+                page.push((prefix, advert));
+            }
+        }
         match page.last().filter(|_| page.len() == max) {
             Some((last, _)) => self.output.jobs[0].after = Some(*last),
             None => drop(self.output.jobs.pop_front()),
@@ -185,17 +192,26 @@ impl<F: Wire> Interface<F> {
         true
     }
 
-    /// Whether there may be something to say about a destination. What routers
-    /// of RIPv1 are told about it depends on others, too.
-    fn concerns(
+    /// Whether a destination has something to say to anybody that the page does not
+    /// yet: to routers of RIPv1 the parts of a network are one.
+    fn adds(
         &self,
         kind: Kind,
         targets: &[Target<F>],
+        page: &Page<'_, F>,
         prefix: F::Prefix,
         advert: &Advert<F>,
     ) -> bool {
-        let classful = targets.iter().any(|target| target.version.is_broadcast());
-        classful || self.render(kind, prefix, advert).is_some()
+        let said = |network: F::Prefix| {
+            let mut parts = page.iter().map(|(part, _)| F::network(part));
+            parts.any(|part| F::contains(&network, part))
+        };
+        let rendered = || self.render(kind, prefix, advert).is_some();
+        targets.iter().any(|target| match target.sayable(&prefix) {
+            Sayable::Itself => rendered(),
+            Sayable::Network(network) => !said(network),
+            Sayable::Nothing => false,
+        })
     }
 
     fn send_response(

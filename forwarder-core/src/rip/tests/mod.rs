@@ -94,7 +94,11 @@ fn setup(ifindex: Ifindex, local: &str, config: InterfaceConfig<Ipv4>) -> Interf
 
 fn config() -> Config {
     Config {
-        tuning: Tuning::default(),
+        // Most tests follow one next hop; [`paths`] has several.
+        tuning: Tuning {
+            paths: 1,
+            ..Default::default()
+        },
         seed: 1,
         sequence: 0,
     }

@@ -11,8 +11,8 @@ const LATENCY: Duration = Duration::from_millis(1);
 
 struct Node {
     rip: Rip<Ipv4>,
-    /// What the engine told the RIB: next hop's address, interface, metric.
-    rib: BTreeMap<Ipv4Net, (Ipv4Addr, Ifindex, u8)>,
+    /// What the engine told the RIB: next hops and metric.
+    rib: BTreeMap<Ipv4Net, (Vec<(Ifindex, Ipv4Addr)>, u8)>,
 }
 
 struct Link {
@@ -140,11 +140,11 @@ impl Network {
                 metric,
                 ..
             } => {
-                let [hop] = nexthops[..] else {
-                    panic!("one next hop")
-                };
-                let route = (hop.gateway.unwrap(), hop.ifindex.unwrap(), metric.get());
-                assert_ne!(rib.insert(prefix, route), Some(route), "no empty changes");
+                let hops = nexthops.iter();
+                let hops = hops.map(|hop| (hop.ifindex.unwrap(), hop.gateway.unwrap()));
+                let route = (hops.collect(), metric.get());
+                let before = rib.insert(prefix, route);
+                assert_ne!(before.as_ref(), rib.get(&prefix), "no empty changes");
             }
             RouteChange::Withdraw { prefix } => {
                 assert!(rib.remove(&prefix).is_some(), "withdrawn what is not there");
@@ -236,19 +236,28 @@ impl Network {
         self.nodes[router]
             .rib
             .get(&stub(to))
-            .map(|(_, _, metric)| *metric)
+            .map(|(_, metric)| *metric)
     }
 
-    /// The routers a packet passes; `None` for a loop or a dead end.
+    /// The routers that a packet may go to next; none where one cannot be reached.
+    fn next(&self, here: usize, to: usize) -> Option<Vec<usize>> {
+        let (hops, _) = self.nodes[here].rib.get(&stub(to))?;
+        let router = |(ifindex, via): &(Ifindex, Ipv4Addr)| {
+            let link = ifindex.0 as usize - 1;
+            let ends = self.links[link].ends.iter().copied();
+            let mut ends = ends.filter(|_| self.links[link].up);
+            ends.find(|end| address(link, *end) == *via)
+        };
+        hops.iter().map(router).collect()
+    }
+
+    /// The routers a packet passes by the first next hops; `None` for a loop or a
+    /// dead end.
     fn path(&self, from: usize, to: usize) -> Option<Vec<usize>> {
         let mut path = vec![from];
         while *path.last()? != to {
-            let here = *path.last()?;
-            let (via, ifindex, _) = self.nodes[here].rib.get(&stub(to))?;
-            let link = ifindex.0 as usize - 1;
-            let ends = self.links[link].ends.iter();
-            let next = ends.copied().find(|end| address(link, *end) == *via)?;
-            if path.contains(&next) || !self.links[link].up {
+            let next = self.next(*path.last()?, to)?[0];
+            if path.contains(&next) {
                 return None;
             }
             path.push(next);
@@ -283,7 +292,12 @@ impl Network {
             let others = (0..self.nodes.len()).filter(|to| *to != from);
             others.into_iter().all(|to| match real.get(&to) {
                 Some(links) => {
-                    self.metric(from, to) == Some(links + 1) && self.path(from, to).is_some()
+                    // Each next hop is nearer, so no packet goes round.
+                    let left = self.distances(to);
+                    let nearer = |next: &usize| left.get(next) == Some(&(links - 1));
+                    let next = self.next(from, to);
+                    self.metric(from, to) == Some(links + 1)
+                        && next.is_some_and(|next| next.iter().all(nearer))
                 }
                 None => self.metric(from, to).is_none(),
             })
@@ -301,11 +315,14 @@ impl Network {
                     let link = offer.neighbor.ifindex.0 as usize - 1;
                     assert_ne!(offer.via, address(link, number), "never via ourselves");
                 }
-                if row.origin != RouteOrigin::Connected
-                    && let Some(best) = row.offers.iter().find(|offer| offer.best)
-                {
-                    let route = (best.via, best.neighbor.ifindex, best.metric.get());
-                    selected.insert(row.prefix, route);
+                let used: Vec<_> = row.offers.iter().filter(|offer| offer.used).collect();
+                if let Some(first) = used.first() {
+                    let mut hops: Vec<_> = used
+                        .iter()
+                        .map(|offer| (offer.neighbor.ifindex, offer.via))
+                        .collect();
+                    hops.sort_unstable();
+                    selected.insert(row.prefix, (hops, first.metric.get()));
                 }
             }
             assert_eq!(node.rib, selected, "the RIB was told what is selected");
