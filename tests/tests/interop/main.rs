@@ -6,4 +6,5 @@ mod large_tables;
 mod peers;
 mod rip;
 mod ripng;
+mod versions;
 mod zebra;

@@ -9,7 +9,11 @@ use super::*;
 /// Hands arbitrary bytes to a router as a datagram from a neighbour, and as one
 /// to a tool's port: must not panic, and must not break the table.
 fn fuzz_datagram(bytes: &[u8]) -> Router {
-    let mut router = Router::settled();
+    let mut router = Router::with(InterfaceConfig {
+        send_version: SendVersion::Compatible,
+        receive_version: ReceiveVersion::Both,
+        ..Default::default()
+    });
     router.input(Input::Reconfigure(Tuning {
         paths: PATHS,
         ..Default::default()
@@ -244,6 +248,25 @@ proptest! {
         let mut rib = Installed::new();
         follow(&mut rib, router.routes.clone());
         check(&router, &rib);
+    }
+
+    #[test]
+    fn rip_case_38_what_version_1_is_told_it_understands_as_it_is_meant(
+        (link, link_len) in (any::<u32>(), 8..32_u8),
+        (change, shift, len) in (any::<u32>(), 0..32_u32, 0..33_u8),
+    ) {
+        let prefix = |addr, len| Ipv4Net::new(Ipv4Addr::from(addr), len).unwrap().trunc();
+        let (subnet, prefix) = (prefix(link, link_len), prefix(link ^ (change >> shift), len));
+        prop_assume!(Ipv4::is_routable(&prefix));
+        let told = match Ipv4::sayable(&subnet, &prefix) {
+            Sayable::Itself => prefix,
+            Sayable::Network(network) => network,
+            Sayable::Nothing => return Ok(()),
+        };
+        prop_assert!(told.contains(&prefix));
+        let entry = Ipv4::encode_v1(&Rte { prefix: told, ..rte("20.0.0.0/8", 1) });
+        let heard = Ipv4::prefix_v1(&entry, &subnet);
+        prop_assert_eq!(heard, Ok(told));
     }
 
     #[test]
