@@ -61,3 +61,23 @@ fn route4_case_84_sequences() {
         });
     }
 }
+
+#[test]
+fn rip_packets() {
+    for (name, input) in corpus("rip_packet") {
+        println!("{name}");
+        checks::rip::packet(&input);
+        mutilated(&input, 3, checks::rip::packet);
+    }
+}
+
+#[test]
+fn rip_sequences() {
+    for (name, input) in corpus("rip_sequence") {
+        println!("{name}");
+        assert!(checks::rip::sequence(&input) > 0, "nothing was heard");
+        mutilated(&input, 11, |input| {
+            checks::rip::sequence(input);
+        });
+    }
+}

@@ -1,6 +1,9 @@
-//! What must hold whatever a client of the routing socket sends. Called by the
-//! fuzz targets with what the fuzzer comes up with, and by an ordinary test of
-//! `forwarder-core` (`tests/fuzz_corpus.rs`) with the corpus.
+//! What must hold whatever a client of the routing socket sends, and in [`rip`]
+//! whatever a neighbour does. Called by the fuzz targets with what the fuzzer comes
+//! up with, and by an ordinary test of `forwarder-core` (`tests/fuzz_corpus.rs`) with
+//! the corpus.
+
+pub mod rip;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
