@@ -188,15 +188,15 @@ mod programs {
         let key = flow as u64;
         if sourceless {
             // Without room for it the miss is told twice.
-            let _ = SOURCELESS.insert(&key, destination, 0);
+            let _ = SOURCELESS.insert(key, destination, 0);
             return Some(());
         }
         // SAFETY: copied at once; a place is used by one lookup at a time.
-        let before = unsafe { SOURCELESS.get(&key) }.copied();
+        let before = unsafe { SOURCELESS.get(key) }.copied();
         if before != Some(*destination) {
             return Some(());
         }
-        let _ = SOURCELESS.remove(&key);
+        let _ = SOURCELESS.remove(key);
         None
     }
 

@@ -3,8 +3,9 @@
 //! no thread. `rip_io` in the `forwarder` crate feeds it and carries out what it
 //! answers; tests run fifty of them in one thread.
 //!
-//! RFC 2453 (RIP version 2), RFC 1058 (version 1, on the interfaces that say so) and RFC 2080 (RIPng), with three things that the RFC leaves open and that
-//! make the difference in a network:
+//! RFC 2453 (RIP version 2), RFC 1058 (version 1, on the interfaces that say so) and
+//! RFC 2080 (RIPng), with three things that these leave open and that make the
+//! difference in a network:
 //!
 //! * every neighbour's offer is kept, so that a lost next hop is replaced by the
 //!   next best one at once instead of after its next periodic update;
