@@ -109,10 +109,8 @@ fn auth(kind: AuthType) -> Auth {
 }
 
 /// What packets go by: next hops and metric.
-type Installed<F> = BTreeMap<
-    <F as Family>::Prefix,
-    (BTreeSet<(Option<Ifindex>, Option<<F as Family>::Addr>)>, u8),
->;
+type Installed<F> =
+    BTreeMap<<F as Family>::Prefix, (BTreeSet<(Option<Ifindex>, Option<<F as Family>::Addr>)>, u8)>;
 
 /// An engine on two links, its clock, and the kernel's routes as it was told to
 /// keep them.
