@@ -108,9 +108,11 @@ fn auth(kind: AuthType) -> Auth {
     Auth::new(kind, AuthLength::Rfc, vec![key]).expect("one good key")
 }
 
-/// What packets go by: next hops and metric.
-type Installed<F> =
-    BTreeMap<<F as Family>::Prefix, (BTreeSet<(Option<Ifindex>, Option<<F as Family>::Addr>)>, u8)>;
+/// What packets go by.
+type Installed<F> = BTreeMap<<F as Family>::Prefix, Way<F>>;
+/// Next hops and metric.
+type Way<F> = (BTreeSet<Hop<F>>, u8);
+type Hop<F> = (Option<Ifindex>, Option<<F as Family>::Addr>);
 
 /// An engine on two links, its clock, and the kernel's routes as it was told to
 /// keep them.
@@ -278,12 +280,7 @@ impl<F: FuzzFamily> Router<F> {
 }
 
 /// The route that packets take, where there is one.
-fn used<F: Family>(
-    row: &RouteRow<F>,
-) -> Option<(
-    F::Prefix,
-    (BTreeSet<(Option<Ifindex>, Option<F::Addr>)>, u8),
-)> {
+fn used<F: Family>(row: &RouteRow<F>) -> Option<(F::Prefix, Way<F>)> {
     let used: Vec<_> = row.offers.iter().filter(|offer| offer.used).collect();
     assert!(used.len() <= PATHS);
     let metric = used.first()?.metric.get();
