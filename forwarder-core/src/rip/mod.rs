@@ -27,6 +27,7 @@ mod metric;
 mod neighbor;
 mod output;
 mod packet;
+pub mod query;
 mod reading;
 mod receive;
 mod reject;

@@ -110,6 +110,11 @@ pub enum Command {
     /// Tell RIP to forget or to ask.
     #[command(subcommand)]
     Rip(RipCommand),
+    /// Ask a RIP router for its table, as rtquery(8) does; RIPng where HOST is an IPv6
+    /// address.
+    ///
+    /// Needs no daemon and no privilege. Exit status: 1 where nobody answers.
+    Query(QueryCommand),
     /// Measure on this machine, side by side with the alternatives. Needs root;
     /// makes its own network namespaces.
     #[command(subcommand)]
@@ -164,6 +169,25 @@ Or, as route(8) of Linux:
 
 Exit status: 0 done, 1 refused, 2 not understood, 7 refused and asked in Linux's words,
 77 not allowed.";
+
+/// `query`.
+#[derive(Args, Debug)]
+pub struct QueryCommand {
+    /// Ask in version 1 of RIP.
+    #[arg(short = '1')]
+    pub version_1: bool,
+    /// Numbers for addresses, as rtquery's -n: there never are names.
+    #[arg(short = 'n')]
+    pub numeric: bool,
+    /// Ask with gated's command POLL.
+    #[arg(short = 'p')]
+    pub poll: bool,
+    /// Seconds to wait for an answer.
+    #[arg(short = 't', value_name = "SECS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub seconds: u16,
+    /// The router: a name or an address; a link-local one with %INTERFACE.
+    pub host: String,
+}
 
 /// `bench`.
 #[derive(Subcommand, Debug)]

@@ -1,8 +1,8 @@
 //! The command line: one file a verb.
 //!
-//! Every verb but `run`, `detach` and `doctor` is a question or a command to a
-//! running daemon, over its API. Exit status: 0 done, 1 failed, 2 not understood. What was asked for goes
-//! to stdout, everything else to stderr.
+//! Every verb but `run`, `detach`, `doctor`, `bench` and `query` is a question or a
+//! command to a running daemon, over its API. Exit status: 0 done, 1 failed, 2 not
+//! understood. What was asked for goes to stdout, everything else to stderr.
 
 pub mod args;
 mod bench;
@@ -10,6 +10,7 @@ mod detach;
 mod doctor;
 mod logging;
 mod output;
+mod query;
 mod reload;
 mod rip;
 mod route;
@@ -55,6 +56,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
         Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
+        Command::Query(command) => query::run(&command, arguments.json).await,
         Command::Bench(command) => bench::run(command, arguments.json).await,
         // Their exit status is part of their answer.
         Command::Route(command) => {

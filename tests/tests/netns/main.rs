@@ -22,6 +22,7 @@ mod lifecycle;
 mod live;
 mod losses;
 mod ports;
+mod query;
 mod reverse_path;
 mod route_command;
 mod route_listing;

@@ -10,6 +10,7 @@ mod ng;
 mod output;
 mod paths;
 mod property;
+mod query;
 mod receive;
 mod requests;
 mod routes;
