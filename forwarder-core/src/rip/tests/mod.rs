@@ -5,7 +5,6 @@ mod auth;
 mod codec;
 mod lifecycle;
 mod limits;
-mod measure;
 mod ng;
 mod output;
 mod paths;
