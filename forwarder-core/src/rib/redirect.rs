@@ -68,8 +68,7 @@ impl<F: Family> Rib<F> {
             .gateway
             .map_or(link, |gateway| Nexthop::via(gateway, redirect.ifindex));
         let nearer = redirect.gateway.unwrap_or(redirect.destination);
-        let own = self.lookup(TableId::LOCAL, nearer);
-        if own.is_some_and(|(_, route)| route.kind == RouteType::Local) {
+        if self.resolver.is_own(nearer, Some(redirect.ifindex)) {
             return Err(Errno::Ehostunreach);
         }
         let on_link = self.resolver.answer(TableId::MAIN, Slot::Redirect, &hop);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use prefix_trie::PrefixMap;
 
-use super::{Place, Slot, Unusable, is_on_link};
+use super::{Place, Slot, Unusable, is_link_local, is_on_link};
 use crate::net::{Family, Ifindex, TableId};
 use crate::route::{Candidate, RouteType};
 
@@ -93,7 +93,14 @@ fn ways<F: Family>(slot: Slot, candidate: Option<&Candidate<F>>) -> Vec<Way> {
 /// The kernel's table `local`: what no gateway may be.
 #[derive(Debug)]
 pub(super) struct OwnAddresses<F: Family> {
-    types: PrefixMap<F::Prefix, RouteType>,
+    types: PrefixMap<F::Prefix, Own>,
+}
+
+/// One of our addresses: what it is, and the interfaces that have it.
+#[derive(PartialEq, Eq, Debug)]
+struct Own {
+    kind: RouteType,
+    interfaces: Vec<Ifindex>,
 }
 
 impl<F: Family> Default for OwnAddresses<F> {
@@ -111,19 +118,37 @@ impl<F: Family> OwnAddresses<F> {
         if place.slot != Slot::Kernel {
             return false;
         }
-        let new = new.map(|candidate| candidate.kind);
-        let old = match new {
-            Some(kind) => self.types.insert(place.prefix, kind),
-            None => self.types.remove(&place.prefix),
-        };
-        old != new
+        let old = self.types.remove(&place.prefix);
+        let new = new.map(|candidate| Own {
+            kind: candidate.kind,
+            interfaces: candidate
+                .nexthops
+                .iter()
+                .filter_map(|hop| hop.ifindex)
+                .collect(),
+        });
+        let changed = old != new;
+        if let Some(new) = new {
+            self.types.insert(place.prefix, new);
+        }
+        changed
     }
 
-    /// Whether the address may be a gateway.
-    pub(super) fn check(&self, gateway: F::Addr) -> Result<(), Unusable> {
-        match self.types.get_lpm(&F::host(gateway)).map(|(_, kind)| *kind) {
-            Some(RouteType::Local) => Err(Unusable::OwnAddress),
-            Some(RouteType::Broadcast | RouteType::Anycast | RouteType::Multicast) => {
+    /// Whether the address may be a gateway on that interface, where one is
+    /// named.
+    ///
+    /// A link-local address of ours is ours on the interfaces that have it
+    /// (RFC 4007 §5): another router may have the same on another link, as
+    /// `fe80::1` often is.
+    pub(super) fn check(&self, gateway: F::Addr, ifindex: Option<Ifindex>) -> Result<(), Unusable> {
+        let Some((_, own)) = self.types.get_lpm(&F::host(gateway)) else {
+            return Ok(());
+        };
+        let elsewhere = ifindex.is_some_and(|ifindex| !own.interfaces.contains(&ifindex));
+        match own.kind {
+            RouteType::Local if elsewhere && is_link_local(gateway.into()) => Ok(()),
+            RouteType::Local => Err(Unusable::OwnAddress),
+            RouteType::Broadcast | RouteType::Anycast | RouteType::Multicast => {
                 Err(Unusable::NotUnicast)
             }
             _ => Ok(()),

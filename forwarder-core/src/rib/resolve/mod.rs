@@ -388,7 +388,7 @@ impl<F: Family> Resolver<F> {
         let Some(gateway) = target.gateway else {
             return target.ifindex.ok_or(refuse(Unusable::Unresolved));
         };
-        self.own.check(gateway).map_err(refuse)?;
+        self.own.check(gateway, target.ifindex).map_err(refuse)?;
         match target.ifindex {
             Some(ifindex) if target.onlink || is_link_local(gateway.into()) => Ok(ifindex),
             wanted => self
@@ -404,6 +404,11 @@ impl<F: Family> Resolver<F> {
     /// its own are, one of ours is while its link is usable.
     fn stands(&self, way: &index::Way) -> bool {
         way.slot == Slot::Kernel || self.usable(way.ifindex).is_ok()
+    }
+
+    /// Whether the address is one of ours as seen from that interface.
+    pub(super) fn is_own(&self, address: F::Addr, ifindex: Option<Ifindex>) -> bool {
+        self.own.check(address, ifindex) == Err(Unusable::OwnAddress)
     }
 
     fn usable(&self, ifindex: Ifindex) -> Result<Ifindex, Unusable> {

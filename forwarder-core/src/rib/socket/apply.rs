@@ -366,7 +366,7 @@ impl<F: Family> Rib<F> {
         };
         let hop = match settings.way.ok_or(Errno::Einval)? {
             Way::Link(ifindex) => plain(None, Some(ifindex)),
-            Way::Gateway(address) => match self.interface_of(address) {
+            Way::Gateway(address) => match self.interface_of(address, settings.ifp) {
                 // One of our own addresses means its interface.
                 Some(ifindex) => plain(None, Some(ifindex)),
                 None => plain(Some(address), settings.ifp),
@@ -384,8 +384,11 @@ impl<F: Family> Rib<F> {
         }
     }
 
-    /// The interface that has this address.
-    fn interface_of(&self, address: F::Addr) -> Option<Ifindex> {
+    /// The interface that has this address, if it is ours where it is named.
+    fn interface_of(&self, address: F::Addr, named: Option<Ifindex>) -> Option<Ifindex> {
+        if !self.resolver.is_own(address, named) {
+            return None;
+        }
         let route = self.selected(TableId::LOCAL, &F::host(address))?;
         (route.kind == RouteType::Local).then(|| route.nexthops.first()?.ifindex)?
     }

@@ -182,42 +182,81 @@ fn a_resolved_candidate_is_shared_and_not_copied() {
     assert!(Arc::ptr_eq(&route, &entry.offers[0].candidate));
 }
 
+/// An IPv6 database with two links that are up.
+fn rib6() -> Rib<Ipv6> {
+    let mut rib = Rib::new(7, RibConfig::default());
+    for ifindex in [ETH1, ETH2] {
+        rib.set_link(ifindex, true, true);
+    }
+    rib
+}
+
+fn net6(text: &str) -> ipnet::Ipv6Net {
+    text.parse().unwrap()
+}
+
+fn stat6(gateway: &str, ifindex: Option<Ifindex>) -> Candidate<Ipv6> {
+    Candidate {
+        kind: RouteType::Unicast,
+        nexthops: vec![Nexthop {
+            gateway: Some(gateway.parse().unwrap()),
+            ifindex,
+            weight: 1,
+            onlink: false,
+        }],
+        source: Source::Static,
+        distance: Distance(1),
+        metric: 0,
+        tag: 0,
+        mtu: None,
+        kernel_metric: None,
+        preferred_source: None,
+        attributes: None,
+    }
+}
+
+fn interface6(rib: &Rib<Ipv6>, prefix: &str) -> Option<Ifindex> {
+    let selected = rib.entry(MAIN, net6(prefix)).unwrap().selected;
+    selected.and_then(|route| route.nexthops[0].ifindex)
+}
+
 /// All links have fe80::/64, and one of these routes is selected; a link-local
 /// gateway is on the link that it is named with nevertheless, and on no other.
 #[test]
 fn a_link_local_gateway_is_on_the_link_that_it_is_named_with() {
-    let mut rib = Rib::<Ipv6>::new(7, RibConfig::default());
-    let prefix = |text: &str| text.parse::<ipnet::Ipv6Net>().unwrap();
-    for ifindex in [ETH1, ETH2] {
-        rib.set_link(ifindex, true, true);
-    }
-    let hop = |ifindex| Nexthop::<Ipv6> {
-        gateway: Some("fe80::1".parse().unwrap()),
-        ifindex,
-        weight: 1,
-        onlink: false,
-    };
-    for (text, ifindex) in [
+    let mut rib = rib6();
+    for (prefix, ifindex) in [
         ("2001:db8:1::/48", Some(ETH1)),
         ("2001:db8:2::/48", Some(ETH2)),
         ("2001:db8:3::/48", None),
     ] {
-        let candidate = Candidate {
-            kind: RouteType::Unicast,
-            nexthops: vec![hop(ifindex)],
-            source: Source::Static,
-            distance: Distance(1),
-            metric: 0,
-            tag: 0,
-            mtu: None,
-            kernel_metric: None,
-            preferred_source: None,
-            attributes: None,
-        };
-        rib.update(Instant::ZERO, MAIN, prefix(text), candidate);
+        let candidate = stat6("fe80::1", ifindex);
+        rib.update(Instant::ZERO, MAIN, net6(prefix), candidate);
         rib.commit();
-        let selected = rib.entry(MAIN, prefix(text)).unwrap().selected;
-        let interface = selected.and_then(|route| route.nexthops[0].ifindex);
-        assert_eq!(interface, ifindex, "{text}");
+        assert_eq!(interface6(&rib, prefix), ifindex, "{prefix}");
     }
+}
+
+/// Many routers are fe80::1 on their link, and so may we be on one of ours.
+#[test]
+fn rfc4007_5_our_link_local_address_is_another_routers_on_another_link() {
+    let mut rib = rib6();
+    for (prefix, ifindex) in [("2001:db8:1::/48", ETH1), ("2001:db8:2::/48", ETH2)] {
+        let candidate = stat6("fe80::1", Some(ifindex));
+        rib.update(Instant::ZERO, MAIN, net6(prefix), candidate);
+    }
+    let ours = Candidate {
+        kind: RouteType::Local,
+        nexthops: vec![Nexthop::link(ETH1)],
+        source: Source::Connected,
+        distance: Distance(0),
+        ..stat6("::", None)
+    };
+    rib.update(Instant::ZERO, TableId::LOCAL, net6("fe80::1/128"), ours);
+    rib.commit();
+    assert_eq!(interface6(&rib, "2001:db8:1::/48"), None);
+    assert_eq!(interface6(&rib, "2001:db8:2::/48"), Some(ETH2));
+    rib.withdraw(TableId::LOCAL, net6("fe80::1/128"), Slot::Kernel);
+    rib.commit();
+    assert_eq!(interface6(&rib, "2001:db8:1::/48"), Some(ETH1));
 }
