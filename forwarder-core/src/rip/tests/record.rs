@@ -271,6 +271,65 @@ fn packets_signed_with_stand_ins_get_the_verdict_that_they_got() {
 }
 
 #[test]
+fn ripng_is_played_as_it_was_recorded() {
+    let address = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap();
+    let mut recorder = Recorder::<Ipv6>::default();
+    let start = recorder.start(1, Instant::ZERO, &config());
+    let mut rip = Rip::<Ipv6>::new(config());
+    let mut player = Player::<Ipv6>::new(&start).unwrap();
+    let mut now = Instant::from_secs(1);
+    let mut done = 0;
+    let mut both = |now: Instant, input: Input<'_, Ipv6>| {
+        let what = recorder.input(&input);
+        let text = serde_json::to_string(&what).unwrap();
+        let mut actions = Actions::default();
+        rip.handle(now, input, &mut actions);
+        let outputs = recorder.outputs(Since::default(), &actions);
+        done += outputs.len();
+        let played = player.play(now.as_micros(), &serde_json::from_str(&text).unwrap());
+        assert_eq!(played.unwrap(), outputs, "{text}");
+        (rip.next_deadline(), done)
+    };
+    both(
+        now,
+        Input::InterfaceUp(InterfaceSetup {
+            ifindex: A,
+            name: "eth1".to_owned(),
+            mtu: 1500,
+            addresses: vec![Address {
+                local: address("fe80::1"),
+                subnet: "fe80::/64".parse().unwrap(),
+            }],
+            config: InterfaceConfig::default(),
+        }),
+    );
+    // A prefix that begins as authentication of RIPv2 does is none here.
+    for first in [0x20, 0xff] {
+        let mut payload = vec![2, 1, 0, 0];
+        payload.extend([first, first, 0x0d, 0xb8, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7]);
+        payload.extend([0, 0, 32, 1]);
+        let datagram = Datagram {
+            ifindex: A,
+            source: address("fe80::2"),
+            source_port: Ipv6::PORT,
+            hop_limit: Some(255),
+            multicast: true,
+            payload: &payload,
+        };
+        both(now, Input::Datagram(datagram));
+    }
+    for _ in 0..10 {
+        let (deadline, _) = both(now, Input::Deadline);
+        now = deadline.unwrap().max(now);
+    }
+    let (_, done) = both(now, Input::Shutdown);
+    assert!(done > 3, "{done}");
+    let words = Words::new(player.names());
+    let down = words.input::<Ipv6>(&What::InterfaceDown(A.0));
+    assert_eq!(down, "eth1 is down");
+}
+
+#[test]
 fn a_key_that_changes_is_another_one_in_the_recording() {
     let mut router = recorded(with_auth(AuthType::Md5));
     router.datagram(A, A2, 520, &signed(AuthType::Md5, 0, NOW as u32, 1));
