@@ -1,6 +1,8 @@
 //! Files of recordings: made, limited, refused, cut off, damaged.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as StdInstant};
@@ -207,6 +209,46 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
     assert!(status.stopped.unwrap().contains("No space left"));
     assert_eq!(status.bytes, 0);
     finish(recording);
+}
+
+#[test]
+fn a_disk_that_does_not_keep_up_ends_the_recording_and_holds_up_nobody() {
+    // Whoever reads this pipe does not, yet.
+    let (mut reader, writer) = io::pipe().unwrap();
+    let file = File::from(OwnedFd::from(writer));
+    let recording = Recording::begin(file, Path::new("pipe"), "default", 0).unwrap();
+    let lines = vec![b'\n'; 1 << 20];
+    for _ in 0..40 {
+        recording.lines(lines.clone());
+    }
+    let stopped = recording.status().stopped.expect("the queue is bounded");
+    assert!(stopped.contains("takes less"), "{stopped}");
+    let reading = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).map(|_| text)
+    });
+    finish(recording);
+    let text = reading.join().unwrap().unwrap();
+    assert!(text.len() < 34 << 20, "{}", text.len());
+    assert!(text.ends_with(b"{\"end\":\"behind\"}\n"));
+}
+
+#[test]
+fn what_came_later_than_until_is_not_played() {
+    let text = made();
+    let played = |until| {
+        let reader = Reader::new("rip.jsonl".to_owned(), text.as_bytes()).unwrap();
+        let mut replay = Replay::new(reader, until);
+        while replay.step().unwrap().is_some() {}
+        let engine = replay.engine(1).unwrap();
+        let now = replay.since_start(engine.now());
+        (replay.is_early(), engine.inputs["datagrams"], now)
+    };
+    let (early, datagrams, now) = played(Some(65_000_000));
+    assert!(early && now <= 65_000_000, "{now}");
+    assert_eq!(datagrams, 3);
+    assert_eq!(played(Some(u64::MAX)), played(None));
+    assert!(!played(None).0);
 }
 
 #[test]
