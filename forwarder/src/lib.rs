@@ -16,6 +16,8 @@ pub mod redistribute;
 pub mod rib_task;
 pub mod rip_io;
 pub mod rip_keys;
+pub mod rip_record;
+mod rip_rows;
 pub mod route_client;
 pub mod route_events;
 pub mod route_socket;

@@ -30,6 +30,7 @@ mod packet;
 pub mod query;
 mod reading;
 mod receive;
+pub mod record;
 mod reject;
 mod rng;
 mod show;

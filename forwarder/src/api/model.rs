@@ -45,6 +45,8 @@ shapes! {
         pub routes: RouteSummary,
         /// RIP, `null` where it is off.
         pub rip: Option<RipSummary>,
+        /// The recording of RIP's inputs, `null` where there is none.
+        pub recording: Option<RecordingSummary>,
         /// The netlink sockets' losses.
         pub netlink: NetlinkSummary,
     }
@@ -120,6 +122,16 @@ shapes! {
         pub routes: u64,
         /// Datagrams lost because the receive buffers were full.
         pub socket_drops: u64,
+    }
+
+    /// `run --record`.
+    pub struct RecordingSummary {
+        /// The file.
+        pub file: String,
+        /// Bytes in it.
+        pub bytes: u64,
+        /// Why nothing is added any more; `null` while all is.
+        pub stopped: Option<String>,
     }
 
     /// Netlink's troubles, each of them repaired by reading everything again.

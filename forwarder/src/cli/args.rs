@@ -110,6 +110,12 @@ pub enum Command {
     /// Tell RIP to forget or to ask.
     #[command(subcommand)]
     Rip(RipCommand),
+    /// Play a recording of RIP (run --record) again, offline, and compare.
+    ///
+    /// Needs no daemon and no privilege. Says what was recorded, the neighbours and the
+    /// table at the end, and whether the same inputs give the same outputs. Exit
+    /// status: 1 where they do not, or the file is damaged.
+    RipReplay(RipReplayCommand),
     /// Ask a RIP router for its table, as rtquery(8) does; RIPng where HOST is an IPv6
     /// address.
     ///
@@ -316,6 +322,44 @@ pub struct RunCommand {
     /// Check the configuration and exit.
     #[arg(long)]
     pub check: bool,
+    /// Record all that RIP and RIPng are given and do to a new file, for
+    /// `forwarder rip-replay`. Keys and passwords are left out.
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub record: Option<PathBuf>,
+    /// The size at which the recording ends, in MiB; 0 = none. 10,000 routes from one
+    /// neighbour to another take about 2 MiB a minute.
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 1024,
+        requires = "record",
+        value_parser = clap::value_parser!(u64).range(..=1 << 30)
+    )]
+    pub record_limit: u64,
+}
+
+/// `rip-replay`.
+#[derive(Args, Debug)]
+pub struct RipReplayCommand {
+    /// The recording.
+    pub file: PathBuf,
+    /// Tell each input and what came of it.
+    #[arg(long)]
+    pub trace: bool,
+    /// Play only what came within so many seconds, such as 12.5, of the beginning:
+    /// the table is the one of then.
+    #[arg(long, value_name = "SECS", value_parser = micros)]
+    pub until: Option<u64>,
+}
+
+/// Seconds with a fraction, as microseconds.
+fn micros(text: &str) -> Result<u64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected seconds, such as 12.5")?;
+    // A thousand years are exact enough.
+    if !(0.0..=3e10).contains(&seconds) {
+        return Err("expected seconds from 0 on".to_owned());
+    }
+    Ok((seconds * 1e6) as u64)
 }
 
 /// `detach`.

@@ -1,6 +1,6 @@
 //! The command line: one file a verb.
 //!
-//! Every verb but `run`, `detach`, `doctor`, `bench` and `query` is a question or a
+//! Every verb but `run`, `detach`, `doctor`, `bench`, `query` and `rip-replay` is a question or a
 //! command to a running daemon, over its API. Exit status: 0 done, 1 failed, 2 not
 //! understood. What was asked for goes to stdout, everything else to stderr.
 
@@ -13,6 +13,7 @@ mod output;
 mod query;
 mod reload;
 mod rip;
+mod rip_replay;
 mod route;
 mod run;
 mod show;
@@ -56,6 +57,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Detach(command) => detach::run(&command, &paths, arguments.json).await,
         Command::Trace(command) => trace::run(&command, &client, arguments.json).await,
         Command::Rip(command) => rip::run(&command, &client, arguments.json).await,
+        Command::RipReplay(command) => rip_replay::run(&command, arguments.json),
         Command::Query(command) => query::run(&command, arguments.json).await,
         Command::Bench(command) => bench::run(command, arguments.json).await,
         // Their exit status is part of their answer.

@@ -5,7 +5,7 @@ use forwarder_core::config::{Attach, Config, Glob};
 use super::args::RunCommand;
 use super::output;
 use crate::config_file;
-use crate::daemon::{self, RunOptions};
+use crate::daemon::{self, RecordOptions, RunOptions};
 use crate::paths::Paths;
 use crate::rip_keys;
 
@@ -20,6 +20,10 @@ pub(super) async fn run(command: RunCommand, paths: Paths) -> anyhow::Result<()>
     daemon::run(RunOptions {
         config_path: command.config,
         paths,
+        record: command.record.map(|file| RecordOptions {
+            file,
+            limit: command.record_limit << 20,
+        }),
     })
     .await
 }

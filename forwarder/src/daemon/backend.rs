@@ -15,7 +15,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clients;
 use super::rip::RipCommands;
-use super::rip_rows;
 use super::{Control, RunOptions, routes};
 use crate::api::backend::{
     ApiError, ApiErrorKind, Backend, EventQuery, Reply, RouteQuery, RouteTable,
@@ -24,8 +23,8 @@ use crate::api::counters::PortCounters;
 use crate::api::lookup::compare;
 use crate::api::model::{
     Clients, Done, Events, FamilyGeneration, Fib, FibRoute, Generation, Interface, KernelAnswer,
-    Lookup, Neighbor, NetlinkSummary, Nexthop, RipClear, RipError, RipInterface, RipNeighbor,
-    RipRoute, RipSummary, Route, RouteCounter, RouteSummary, Status,
+    Lookup, Neighbor, NetlinkSummary, Nexthop, RecordingSummary, RipClear, RipError, RipInterface,
+    RipNeighbor, RipRoute, RipSummary, Route, RouteCounter, RouteSummary, Status,
 };
 use crate::dataplane::events::Question;
 use crate::dataplane::listing::Page;
@@ -34,8 +33,10 @@ use crate::dataplane::query::Query;
 use crate::kernel::{self, MonitorCounters};
 use crate::rib_task::{Filter, RibHandle};
 use crate::rip_io::Command;
+use crate::rip_record::Recording;
 use crate::route_events::Counts;
 use crate::route_socket::roster::Roster;
+use crate::{clock, rip_rows};
 
 /// Asks RIP and RIPng the same; an error where both are off.
 macro_rules! both {
@@ -69,6 +70,8 @@ pub(super) struct Parts {
     pub(super) ripng_reached: watch::Receiver<RibGeneration>,
     pub(super) counters: Arc<MonitorCounters>,
     pub(super) control: mpsc::Sender<Control>,
+    /// Where RIP is recorded, if it is.
+    pub(super) recording: Option<Recording>,
 }
 
 /// Implements the API over the daemon's tasks.
@@ -197,6 +200,7 @@ impl Backend for DaemonBackend {
                 xdp: summary.xdp,
             },
             rip: self.rip_summary().await?,
+            recording: self.parts.recording.as_ref().map(recording),
             netlink: NetlinkSummary {
                 overruns: counts.overruns,
                 undecodable: counts.undecodable,
@@ -337,8 +341,9 @@ impl Backend for DaemonBackend {
         let interfaces = self.parts.interfaces.borrow().clone();
         let rip = rip.iter().flatten();
         let ripng = ripng.iter().flatten();
-        let rows = rip.flat_map(|row| rip_rows::routes(row, &interfaces));
-        let rows_ng = ripng.flat_map(|row| rip_rows::routes(row, &interfaces));
+        let name = |ifindex| interfaces.name(ifindex);
+        let rows = rip.flat_map(|row| rip_rows::routes(row, name));
+        let rows_ng = ripng.flat_map(|row| rip_rows::routes(row, name));
         Ok(rows.chain(rows_ng).collect())
     }
 
@@ -347,8 +352,9 @@ impl Backend for DaemonBackend {
         let interfaces = self.parts.interfaces.borrow().clone();
         let rip = rip.iter().flatten();
         let ripng = ripng.iter().flatten();
-        let rows = rip.map(|row| rip_rows::error(row, &interfaces));
-        let rows_ng = ripng.map(|row| rip_rows::error(row, &interfaces));
+        let (now, name) = (clock::now(), |ifindex| interfaces.name(ifindex));
+        let rows = rip.map(|row| rip_rows::error(row, now, name));
+        let rows_ng = ripng.map(|row| rip_rows::error(row, now, name));
         Ok(rows.chain(rows_ng).collect())
     }
 
@@ -446,4 +452,13 @@ fn named(selected: BTreeMap<forwarder_core::route::Source, u64>) -> BTreeMap<Str
         .into_iter()
         .map(|(source, count)| (source.to_string(), count))
         .collect()
+}
+
+fn recording(recording: &Recording) -> RecordingSummary {
+    let status = recording.status();
+    RecordingSummary {
+        file: status.path.display().to_string(),
+        bytes: status.bytes,
+        stopped: status.stopped,
+    }
 }

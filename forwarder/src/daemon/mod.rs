@@ -10,7 +10,6 @@ mod clients;
 mod plane_thread;
 mod reload;
 mod rip;
-mod rip_rows;
 mod routes;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +45,7 @@ use crate::kernel::{
 };
 use crate::paths::Paths;
 use crate::rib_task::{self, OursEvent, RibHandle, RibTask};
+use crate::rip_record::Recording;
 use crate::route_events::{self, Events, KernelMisses, Packets};
 use crate::route_socket::{self, roster};
 use crate::run_dir::RunDir;
@@ -67,6 +67,17 @@ pub struct RunOptions {
     pub config_path: PathBuf,
     /// Where the instance keeps its things.
     pub paths: Paths,
+    /// Where RIP is recorded, if it is.
+    pub record: Option<RecordOptions>,
+}
+
+/// `--record`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordOptions {
+    /// The file; it must not be there yet.
+    pub file: PathBuf,
+    /// Its largest size in bytes; 0 = none.
+    pub limit: u64,
 }
 
 /// A command of the API for the daemon itself.
@@ -85,7 +96,13 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let config = Arc::new(config_file::load(&options.config_path)?);
     let run_dir = RunDir::claim(&options.paths)?;
     let mut signals = Signals::new()?;
-    let mut daemon = Daemon::start(&options, config, &run_dir).await?;
+    let recording = record(&options, &config)?;
+    let started = Daemon::start(&options, config, &run_dir, recording.as_ref()).await;
+    if let (Err(_), Some(recording)) = (&started, &recording) {
+        // The next start is to find no file in its way.
+        recording.discard();
+    }
+    let mut daemon = started?;
     notify(&[sd_notify::NotifyState::Ready]);
     info!("instance {} is up", options.paths.instance);
     loop {
@@ -105,8 +122,25 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     }
     notify(&[sd_notify::NotifyState::Stopping]);
     daemon.stop().await;
+    if let Some(recording) = recording {
+        recording.finish().await;
+    }
     info!("stopped");
     Ok(())
+}
+
+/// Begins the recording, if there is to be one.
+fn record(options: &RunOptions, config: &Config) -> anyhow::Result<Option<Recording>> {
+    let Some(RecordOptions { file, limit }) = &options.record else {
+        return Ok(None);
+    };
+    let instance = options.paths.instance.to_string();
+    let recording = Recording::create(file, &instance, *limit)?;
+    info!("recording what RIP is given and does to {}", file.display());
+    if config.rip.is_none() && config.ripng.is_none() {
+        warn!("there is nothing to record until a reload brings [rip] or [ripng]");
+    }
+    Ok(Some(recording))
 }
 
 struct Signals {
@@ -159,6 +193,7 @@ impl Daemon {
         options: &RunOptions,
         config: Arc<Config>,
         run_dir: &RunDir,
+        recording: Option<&Recording>,
     ) -> anyhow::Result<Daemon> {
         let lock = config.kernel.export.then(ExporterLock::take).transpose()?;
         let identity = Identity {
@@ -274,15 +309,14 @@ impl Daemon {
         tokio::spawn(rib_task4.run(cancel.clone()));
         tokio::spawn(rib_task6.run(cancel.clone()));
 
-        let state_dir = || options.paths.state_dir.clone();
+        let keeps = || rip::Keeps {
+            state_dir: options.paths.state_dir.clone(),
+            recording: recording.cloned(),
+        };
         let (rip, rip_reached) =
-            RipControl::start(config.rip.as_ref(), &ribs4.handle, &interfaces, state_dir())?;
-        let (ripng, ripng_reached) = RipControl::start(
-            config.ripng.as_ref(),
-            &ribs6.handle,
-            &interfaces,
-            state_dir(),
-        )?;
+            RipControl::start(config.rip.as_ref(), &ribs4.handle, &interfaces, keeps())?;
+        let (ripng, ripng_reached) =
+            RipControl::start(config.ripng.as_ref(), &ribs6.handle, &interfaces, keeps())?;
         let (control_sender, control) = mpsc::channel(4);
         let (roster, questions) = roster::roster();
         let backend = DaemonBackend::new(backend::Parts {
@@ -302,6 +336,7 @@ impl Daemon {
             rip_reached,
             counters,
             control: control_sender,
+            recording: recording.cloned(),
         });
         let serving = server::serve(listener, backend, cancel.clone().cancelled_owned());
         tokio::spawn(async move {

@@ -18,6 +18,7 @@ use crate::redistribute::{self, Feed};
 use crate::rib_task::RibHandle;
 use crate::rip_io::{self, Channels, Command, Settings, Transport};
 use crate::rip_keys;
+use crate::rip_record::Recording;
 
 /// Questions waiting for RIP's task; API callers wait when it is full.
 const COMMANDS: usize = 16;
@@ -36,11 +37,19 @@ struct Running<F: Family> {
     task: JoinHandle<()>,
 }
 
+/// What outlives the task.
+pub(super) struct Keeps {
+    /// Where sequence numbers are.
+    pub(super) state_dir: PathBuf,
+    /// Where all that an engine is given goes, if anywhere.
+    pub(super) recording: Option<Recording>,
+}
+
 /// Starts and stops RIP.
 pub(super) struct RipControl<F: Family> {
     rib: RibHandle<F>,
     interfaces: watch::Receiver<Arc<Interfaces>>,
-    state_dir: PathBuf,
+    keeps: Keeps,
     running: Option<Running<F>>,
     commands: watch::Sender<Option<mpsc::Sender<Command<F>>>>,
     reached: watch::Sender<Generation>,
@@ -70,13 +79,13 @@ impl<F: Transport> RipControl<F> {
         rip: Option<&config::Rip>,
         rib: &RibHandle<F>,
         interfaces: &watch::Receiver<Arc<Interfaces>>,
-        state_dir: PathBuf,
+        keeps: Keeps,
     ) -> anyhow::Result<(RipControl<F>, watch::Receiver<Generation>)> {
         let (reached, receiver) = watch::channel(Generation::default());
         let mut control = RipControl {
             rib: rib.clone(),
             interfaces: interfaces.clone(),
-            state_dir,
+            keeps,
             running: None,
             commands: watch::Sender::new(None),
             reached,
@@ -98,7 +107,7 @@ impl<F: Transport> RipControl<F> {
     pub(super) async fn configure(&mut self, rip: Option<&config::Rip>) -> anyhow::Result<()> {
         match (rip, &self.running) {
             (Some(rip), Some(running)) => {
-                let settings: Settings<F> = settings(rip, self.state_dir.clone())?;
+                let settings: Settings<F> = settings(rip, self.keeps.state_dir.clone())?;
                 let (reply, done) = oneshot::channel();
                 let command = Command::Reconfigure(settings, reply);
                 // The task ends only when it is told to.
@@ -118,7 +127,7 @@ impl<F: Transport> RipControl<F> {
     }
 
     fn begin(&mut self, rip: &config::Rip) -> anyhow::Result<()> {
-        let settings: Settings<F> = settings(rip, self.state_dir.clone())?;
+        let settings: Settings<F> = settings(rip, self.keeps.state_dir.clone())?;
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (routes, mut route_receiver) = mpsc::channel(ROUTES);
         let (redistribute, redistribute_receiver) = mpsc::channel(redistribute::DEPTH);
@@ -139,6 +148,7 @@ impl<F: Transport> RipControl<F> {
             redistribute: redistribute_receiver,
             commands: command_receiver,
             routes,
+            recording: self.keeps.recording.clone(),
         };
         let run = rip_io::run(settings, channels, cancel.clone());
         let rib = self.rib.clone();

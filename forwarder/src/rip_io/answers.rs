@@ -16,10 +16,10 @@ impl<F: Transport> Driver<F> {
         let now = clock::now();
         match command {
             Command::Interfaces(reply) => answer(reply, self.interface_status(now)),
-            Command::Neighbors(reply) => answer(reply, self.rip.neighbors(now)),
-            Command::Routes(reply) => answer(reply, self.rip.routes(now).collect()),
-            Command::RouteCount(reply) => answer(reply, self.rip.route_count()),
-            Command::Errors(reply) => answer(reply, self.rip.errors()),
+            Command::Neighbors(reply) => answer(reply, self.engine.rip.neighbors(now)),
+            Command::Routes(reply) => answer(reply, self.engine.rip.routes(now).collect()),
+            Command::RouteCount(reply) => answer(reply, self.engine.rip.route_count()),
+            Command::Errors(reply) => answer(reply, self.engine.rip.errors()),
             Command::Clear(what, reply) => {
                 self.input(Input::Clear(what));
                 answer(reply, ());
@@ -36,7 +36,7 @@ impl<F: Transport> Driver<F> {
     }
 
     fn interface_status(&self, now: Instant) -> Vec<InterfaceStatus<F>> {
-        let rows = self.rip.interfaces(now).into_iter();
+        let rows = self.engine.rip.interfaces(now).into_iter();
         let status = rows.map(|row| {
             let socket = self.sockets.get(&row.ifindex);
             InterfaceStatus {
@@ -54,7 +54,8 @@ impl<F: Transport> Driver<F> {
             .interfaces
             .by_name(name)
             .map(|interface| interface.ifindex);
-        let Some(ifindex) = ifindex.filter(|ifindex| self.rip.has_interface(*ifindex)) else {
+        let Some(ifindex) = ifindex.filter(|ifindex| self.engine.rip.has_interface(*ifindex))
+        else {
             return false;
         };
         self.input(Input::Request(ifindex));

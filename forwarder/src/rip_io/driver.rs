@@ -10,7 +10,7 @@ use std::time::Duration;
 use forwarder_core::interface::Interfaces;
 use forwarder_core::net::{Family, Ifindex, Ipv4};
 use forwarder_core::rip::{
-    Actions, Config, Datagram, Event, Input, Redistribute, Rip, RouteChange, UnixTime,
+    Actions, Config, Datagram, Event, Input, Redistribute, RouteChange, UnixTime,
 };
 use forwarder_core::time::Instant as CoreInstant;
 use tokio::sync::{mpsc, watch};
@@ -19,10 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::command::{Command, Select, Settings};
+use super::engine::Engine;
 use super::sequence::SequenceFile;
 use super::socket::{DATAGRAM, RipSocket, SocketError, check_port};
 use super::transport::Transport;
 use crate::clock;
+use crate::rip_record::Recording;
 
 /// Datagrams taken from a socket before timers and others get their turn: the
 /// burst of a neighbour with 10,000 routes in one go (some 10 ms of work), so
@@ -55,6 +57,8 @@ pub struct Channels<F: Family = Ipv4> {
     /// Where routes go. Changes wait here while it is full, the latest of each
     /// destination, so that the task never stands still.
     pub routes: mpsc::Sender<Vec<RouteChange<F>>>,
+    /// Where all that the engine is given goes, if anywhere.
+    pub recording: Option<Recording>,
 }
 
 /// Runs RIP until `cancel`, then takes back what was advertised. Fails at start
@@ -65,13 +69,13 @@ pub async fn run<F: Transport>(
     cancel: CancellationToken,
 ) -> Result<(), RipError> {
     check_port::<F>()?;
-    let mut driver = Driver::new(settings);
+    let mut driver = Driver::new(settings, channels.recording.take());
     let interfaces = channels.interfaces.borrow_and_update().clone();
     driver.sync(&interfaces);
     loop {
         driver.tick();
         if driver.is_done() {
-            driver.sequence.close(driver.rip.sequence());
+            driver.sequence.close(driver.engine.rip.sequence());
             return Ok(());
         }
         let wake = driver.wake_at();
@@ -112,13 +116,12 @@ async fn readable<F: Transport>(sockets: &BTreeMap<Ifindex, RipSocket<F>>) -> Ve
 
 /// The task's state.
 pub(super) struct Driver<F: Transport> {
-    pub(super) rip: Rip<F>,
+    pub(super) engine: Engine<F>,
     pub(super) select: Select<F>,
     pub(super) interfaces: Arc<Interfaces>,
     pub(super) sockets: BTreeMap<Ifindex, RipSocket<F>>,
     /// Some socket could not be opened: try again then.
     pub(super) retry_at: Option<time::Instant>,
-    actions: Actions<F>,
     /// [`DATAGRAM`] bytes to receive into.
     buffer: Vec<u8>,
     sequence: SequenceFile,
@@ -131,20 +134,20 @@ pub(super) struct Driver<F: Transport> {
 }
 
 impl<F: Transport> Driver<F> {
-    fn new(settings: Settings<F>) -> Self {
+    fn new(settings: Settings<F>, recording: Option<Recording>) -> Self {
         let seed = RandomState::new().build_hasher().finish();
         let (file, sequence) = SequenceFile::open(&settings.state_dir);
+        let config = Config {
+            tuning: settings.tuning,
+            seed,
+            sequence,
+        };
         Driver {
-            rip: Rip::new(Config {
-                tuning: settings.tuning,
-                seed,
-                sequence,
-            }),
+            engine: Engine::new(config, recording),
             select: settings.select,
             interfaces: Arc::default(),
             sockets: BTreeMap::new(),
             retry_at: None,
-            actions: Actions::default(),
             buffer: vec![0; DATAGRAM],
             sequence: file,
             told_time: None,
@@ -154,7 +157,7 @@ impl<F: Transport> Driver<F> {
     }
 
     pub(super) fn input(&mut self, input: Input<'_, F>) {
-        self.rip.handle(clock::now(), input, &mut self.actions);
+        self.engine.handle(clock::now(), input);
     }
 
     /// Gives the engine its deadline, if it has come, and carries out all it
@@ -163,6 +166,7 @@ impl<F: Transport> Driver<F> {
     fn tick(&mut self) {
         self.tell_time();
         if self
+            .engine
             .rip
             .next_deadline()
             .is_some_and(|at| at <= clock::now())
@@ -174,7 +178,7 @@ impl<F: Transport> Driver<F> {
             self.sync(&interfaces);
         }
         self.carry_out();
-        let rip = &self.rip;
+        let rip = &self.engine.rip;
         self.sockets
             .retain(|ifindex, _| rip.has_interface(*ifindex));
     }
@@ -191,7 +195,7 @@ impl<F: Transport> Driver<F> {
     }
 
     fn wake_at(&self) -> time::Instant {
-        let deadline = self.rip.next_deadline().map(clock::deadline);
+        let deadline = self.engine.rip.next_deadline().map(clock::deadline);
         let never = time::Instant::now() + IDLE;
         [deadline, self.retry_at, self.stopping]
             .into_iter()
@@ -201,8 +205,9 @@ impl<F: Transport> Driver<F> {
     }
 
     fn is_done(&self) -> bool {
-        self.stopping
-            .is_some_and(|patience| self.rip.is_drained() || patience <= time::Instant::now())
+        self.stopping.is_some_and(|patience| {
+            self.engine.rip.is_drained() || patience <= time::Instant::now()
+        })
     }
 
     fn stop(&mut self) {
@@ -246,8 +251,7 @@ impl<F: Transport> Driver<F> {
                     payload: received.payload,
                 };
                 let now = clock::now();
-                self.rip
-                    .handle(now, Input::Datagram(datagram), &mut self.actions);
+                self.engine.handle(now, Input::Datagram(datagram));
             }
         }
         self.buffer = buffer;
@@ -265,9 +269,9 @@ impl<F: Transport> Driver<F> {
             sends,
             routes,
             events,
-        } = std::mem::take(&mut self.actions);
+        } = self.engine.take_actions();
         if !sends.is_empty() {
-            self.sequence.reach(self.rip.sequence());
+            self.sequence.reach(self.engine.rip.sequence());
         }
         for send in sends {
             let Some(socket) = self.sockets.get_mut(&send.ifindex) else {

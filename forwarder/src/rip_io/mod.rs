@@ -14,6 +14,7 @@
 mod answers;
 mod command;
 mod driver;
+mod engine;
 mod interfaces;
 mod sequence;
 mod socket;

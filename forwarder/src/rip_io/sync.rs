@@ -22,6 +22,7 @@ impl<F: Transport> Driver<F> {
     pub(super) fn sync(&mut self, interfaces: &Arc<Interfaces>) {
         self.retry_at = None;
         let known = self
+            .engine
             .rip
             .interfaces(clock::now())
             .into_iter()

@@ -209,6 +209,7 @@ impl Daemon {
                 redistribute,
                 commands,
                 routes,
+                recording: None,
             },
         )
     }

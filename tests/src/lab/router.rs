@@ -46,6 +46,8 @@ pub struct RouterOptions {
     pub instance: String,
     /// `RUST_LOG`.
     pub log: &'static str,
+    /// What else `run` is told.
+    pub arguments: Vec<String>,
 }
 
 impl Default for RouterOptions {
@@ -53,6 +55,7 @@ impl Default for RouterOptions {
         RouterOptions {
             instance: "default".into(),
             log: "debug,aya=info,aya_obj=info",
+            arguments: Vec::new(),
         }
     }
 }
@@ -138,6 +141,7 @@ impl Router {
         command
             .args(["run", "--config"])
             .arg(&file)
+            .args(&options.arguments)
             .env("RUST_LOG", options.log);
         let process = lab.spawn(&format!("{}.forwarder", client.name), command)?;
         lab.state().add_router(client.clone());

@@ -24,6 +24,7 @@ mod losses;
 mod ports;
 mod query;
 mod reverse_path;
+mod rip_replay;
 mod route_command;
 mod route_listing;
 mod route_socket;

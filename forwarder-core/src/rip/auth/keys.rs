@@ -189,6 +189,16 @@ impl Auth {
         self.kind
     }
 
+    /// What is written as the digest's length.
+    pub(in crate::rip) fn length(&self) -> AuthLength {
+        self.length
+    }
+
+    /// All keys.
+    pub(in crate::rip) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
     pub(super) fn length_field(&self) -> u8 {
         let digest = self.kind.digest_len() as u8;
         match self.length {

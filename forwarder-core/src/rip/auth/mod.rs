@@ -4,7 +4,8 @@
 //! [`seal`] signs what goes out and [`open`] checks what comes in, before
 //! anything else looks at it. [`keys`] says which key holds when, [`clock`]
 //! tells the time of day that the lifetimes and sequence numbers are made of,
-//! [`replay`] remembers the numbers heard. Who has no key learns nothing and
+//! [`replay`] remembers the numbers heard. [`disguise`] takes keys out of what is
+//! recorded. Who has no key learns nothing and
 //! teaches nothing.
 //!
 //! ```text
@@ -18,6 +19,7 @@
 
 mod clock;
 mod digest;
+mod disguise;
 mod keys;
 mod open;
 mod replay;
@@ -27,6 +29,7 @@ pub use clock::UnixTime;
 pub use keys::{Auth, AuthLength, AuthType, Key, KeyError, Secret, Window};
 
 pub(super) use clock::Clock;
+pub(super) use disguise::{Disguise, Veil, payload as disguised, stand_in};
 pub use open::Proof;
 pub(super) use open::open;
 pub(super) use replay::Replay;

@@ -3,7 +3,7 @@
 use subtle::ConstantTimeEq as _;
 
 use super::clock::UnixTime;
-use super::keys::{Auth, AuthType};
+use super::keys::{Auth, AuthType, Key};
 use super::{TRAILER, TYPE_DIGEST, TYPE_TEXT, is_authentication};
 use crate::rip::packet::{ENTRY, HEADER};
 use crate::rip::reject::Reject;
@@ -89,33 +89,66 @@ fn check_digest<'a>(
     payload: &'a [u8],
     entry: &[u8; ENTRY],
 ) -> Result<(&'a [u8], Option<Proof>), Reject> {
-    let [_, _, _, _, high, low, id, length, a, b, c, d, ..] = *entry;
-    let split = usize::from(u16::from_be_bytes([high, low]));
-    let digest_len = auth.kind().digest_len();
-    let lengths = [digest_len, digest_len + TRAILER.len()];
-    let whole_entries = split >= HEADER + ENTRY && (split - HEADER).is_multiple_of(ENTRY);
-    let exact = payload.len() == split + TRAILER.len() + digest_len;
-    if !whole_entries || !exact || !lengths.contains(&usize::from(length)) {
-        return Err(Reject::AuthMalformed);
-    }
-    let (signed, digest) = payload.split_at(split + TRAILER.len());
-    let Some(packet) = signed.strip_suffix(&TRAILER) else {
-        return Err(Reject::AuthMalformed);
-    };
+    let signed = Signed::parse(auth.kind(), payload, entry)?;
     let mut keys = auth.accepted(now);
-    let Some(key) = keys.find(|key| key.id == id) else {
-        return Err(match auth.knows(id) {
+    let Some(key) = keys.find(|key| key.id == signed.key) else {
+        return Err(match auth.knows(signed.key) {
             true => Reject::AuthKeyTime,
             false => Reject::AuthUnknownKey,
         });
     };
-    if !bool::from(key.digest(auth.kind(), signed).ct_eq(digest)) {
+    if !signed.is_by(auth.kind(), key) {
         return Err(Reject::AuthFailed);
     }
     let proof = Proof {
         kind: auth.kind(),
-        key: Some(id),
-        sequence: Some(u32::from_be_bytes([a, b, c, d])),
+        key: Some(signed.key),
+        sequence: Some(signed.sequence),
     };
-    Ok((packet, Some(proof)))
+    Ok((signed.packet, Some(proof)))
+}
+
+/// The parts of a packet with a digest, whose lengths agree.
+pub(super) struct Signed<'a> {
+    /// Header and entries, the authentication among them.
+    packet: &'a [u8],
+    /// That and the trailer's first four bytes: what the digest is about.
+    pub(super) covered: &'a [u8],
+    digest: &'a [u8],
+    /// The number of the key.
+    pub(super) key: u8,
+    sequence: u32,
+}
+
+impl<'a> Signed<'a> {
+    /// Takes a packet apart whose first entry is this.
+    pub(super) fn parse(
+        kind: AuthType,
+        payload: &'a [u8],
+        entry: &[u8; ENTRY],
+    ) -> Result<Self, Reject> {
+        let [_, _, _, _, high, low, key, length, a, b, c, d, ..] = *entry;
+        let split = usize::from(u16::from_be_bytes([high, low]));
+        let digest_len = kind.digest_len();
+        let lengths = [digest_len, digest_len + TRAILER.len()];
+        let whole_entries = split >= HEADER + ENTRY && (split - HEADER).is_multiple_of(ENTRY);
+        let exact = payload.len() == split + TRAILER.len() + digest_len;
+        if !whole_entries || !exact || !lengths.contains(&usize::from(length)) {
+            return Err(Reject::AuthMalformed);
+        }
+        let (covered, digest) = payload.split_at(split + TRAILER.len());
+        let packet = covered.strip_suffix(&TRAILER);
+        Ok(Signed {
+            packet: packet.ok_or(Reject::AuthMalformed)?,
+            covered,
+            digest,
+            key,
+            sequence: u32::from_be_bytes([a, b, c, d]),
+        })
+    }
+
+    /// Whether the digest is this key's.
+    pub(super) fn is_by(&self, kind: AuthType, key: &Key) -> bool {
+        key.digest(kind, self.covered).ct_eq(self.digest).into()
+    }
 }

@@ -11,6 +11,7 @@ mod paths;
 mod property;
 mod query;
 mod receive;
+mod record;
 mod requests;
 mod routes;
 mod seed;
@@ -128,6 +129,8 @@ struct Router {
     sent: Vec<Sent>,
     routes: Vec<RouteChange<Ipv4>>,
     events: Vec<Event<Ipv4>>,
+    /// Where all is recorded, if it is.
+    tape: Option<record::Tape>,
 }
 
 impl Router {
@@ -141,6 +144,7 @@ impl Router {
             sent: Vec::new(),
             routes: Vec::new(),
             events: Vec::new(),
+            tape: None,
         }
     }
 
@@ -165,7 +169,11 @@ impl Router {
 
     fn input(&mut self, input: Input<'_, Ipv4>) {
         let mut out = Actions::default();
+        let what = self.tape.as_mut().map(|tape| tape.recorder.input(&input));
         self.rip.handle(self.now, input, &mut out);
+        if let Some((tape, what)) = self.tape.as_mut().zip(what) {
+            tape.add(self.now, what, &out);
+        }
         self.take(out);
     }
 

@@ -26,7 +26,7 @@ fn fuzz_datagram(bytes: &[u8]) -> Router {
 
 /// What a neighbour may do to us.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Hear {
         neighbor: usize,
         entries: Vec<[u8; ENTRY]>,
@@ -110,7 +110,7 @@ fn redistribute() -> impl Strategy<Value = Redistribute<Ipv4>> {
     ]
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+pub(super) fn steps() -> impl Strategy<Value = Step> {
     let clear = prop::sample::select(vec![
         Clear::Neighbor(addr(A2)),
         Clear::Routes,
@@ -129,7 +129,7 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn take(router: &mut Router, step: Step) {
+pub(super) fn take(router: &mut Router, step: Step) {
     let pick = |a| if a { A } else { B };
     match step {
         Step::Hear { neighbor, entries } => {

@@ -52,6 +52,11 @@ pub(crate) fn status() -> Status {
             routes: 10_000,
             socket_drops: 0,
         }),
+        recording: Some(RecordingSummary {
+            file: "/tmp/rip.jsonl".into(),
+            bytes: 8 << 20,
+            stopped: None,
+        }),
         netlink: NetlinkSummary {
             overruns: 0,
             undecodable: 0,

@@ -33,6 +33,7 @@ fn status() {
             "xdp": 10003,
         },
         "rip": { "interfaces": 2, "neighbors": 1, "routes": 10000, "socket_drops": 0 },
+        "recording": { "file": "/tmp/rip.jsonl", "bytes": 8388608, "stopped": null },
         "netlink": { "overruns": 0, "undecodable": 0 },
     });
     assert_eq!(value(&fixtures::status()), expected);

@@ -15,6 +15,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(super) use rip::{neighbors as rip_neighbors, routes as rip_routes};
 use serde::de::DeserializeOwned;
 
 use super::args::ShowCommand;

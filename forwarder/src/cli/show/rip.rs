@@ -109,7 +109,7 @@ fn accepted(row: &RipInterface) -> String {
     }
 }
 
-pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
+pub(in crate::cli) fn neighbors(rows: &[RipNeighbor]) -> String {
     let mut table = Table::new([
         "NEIGHBOR",
         "INTERFACE",
@@ -142,7 +142,7 @@ pub(super) fn neighbors(rows: &[RipNeighbor]) -> String {
     table.render("no neighbors heard")
 }
 
-pub(super) fn routes(rows: &[RipRoute]) -> String {
+pub(in crate::cli) fn routes(rows: &[RipRoute]) -> String {
     let mut table = Table::new([
         "",
         "PREFIX",

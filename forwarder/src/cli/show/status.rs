@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::table::{age, grouped};
-use crate::api::model::{Generation, RipSummary, RouteSummary, Status};
+use super::super::table::{age, bytes, grouped};
+use crate::api::model::{Generation, RecordingSummary, RipSummary, RouteSummary, Status};
 
 pub(super) fn render(status: Status) -> String {
     let mut text = String::new();
@@ -36,6 +36,9 @@ pub(super) fn render(status: Status) -> String {
         "rip",
         status.rip.as_ref().map_or_else(|| "off".to_owned(), rip),
     );
+    if let Some(file) = &status.recording {
+        line("recording", recording(file));
+    }
     line("generation", generation(&status.generation));
     if status.netlink.overruns + status.netlink.undecodable > 0 {
         let netlink = &status.netlink;
@@ -89,6 +92,13 @@ fn rip(rip: &RipSummary) -> String {
         "{interfaces}, {neighbors}, {}{drops}",
         count(rip.routes, "route")
     )
+}
+
+fn recording(recording: &RecordingSummary) -> String {
+    let size = bytes(recording.bytes);
+    let stopped = recording.stopped.as_ref();
+    let ended = stopped.map_or_else(String::new, |why| format!(", has ended: {why}"));
+    format!("{}, {size}{ended}", recording.file)
 }
 
 fn count(number: u64, noun: &str) -> String {

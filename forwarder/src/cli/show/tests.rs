@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::table::{age, bytes, grouped};
 use super::{clients, counters, events, fib, interfaces, neighbors, nexthops, rip, routes, status};
 use crate::api::counters::summarize;
-use crate::api::model::{Installed, Mode, RouteNexthop};
+use crate::api::model::{Installed, Mode, RecordingSummary, RouteNexthop};
 use crate::api::tests::fixtures;
 
 #[track_caller]
@@ -32,6 +32,7 @@ engine:     multibit
 ports:      2 native, 1 generic, 0 without the program
 routes:     3 connected, 10,000 rip; ours in the kernel 10,000; in the fast path 10,003
 rip:        2 interfaces, 1 neighbor, 10,000 routes
+recording:  /tmp/rip.jsonl, 8.0 MiB
 generation: 42; xdp at 41
 degraded:   netfilter: table inet filter, chain forward",
     );
@@ -43,7 +44,18 @@ fn status_in_good_health() {
     value.degraded.clear();
     value.generation.xdp = 42;
     value.rip = None;
+    let recording = value.recording.take().unwrap();
+    let text = status::render(value.clone());
+    assert!(!text.contains("recording"), "{text}");
+    value.recording = Some(RecordingSummary {
+        stopped: Some("cannot write: No space left on device".into()),
+        ..recording
+    });
     let text = status::render(value);
+    assert!(
+        text.contains("recording:  /tmp/rip.jsonl, 8.0 MiB, has ended: cannot write: No space"),
+        "{text}"
+    );
     assert!(text.contains("generation: 42, everywhere\n"), "{text}");
     assert!(text.contains("rip:        off\n"), "{text}");
     assert!(

@@ -1,11 +1,10 @@
-//! What RIP's and RIPng's tasks answer, as the API shows it.
+//! What RIP's and RIPng's engines answer, as the API and `rip-replay` show it.
 
-use forwarder_core::interface::Interfaces;
-use forwarder_core::net::Family;
+use forwarder_core::net::{Family, Ifindex};
 use forwarder_core::rip::{ErrorRow, NeighborRow, RouteOrigin, RouteRow, Scope, Wire};
+use forwarder_core::time::Instant;
 
 use crate::api::model::{RipError, RipErrorOccurrence, RipInterface, RipNeighbor, RipRoute};
-use crate::clock;
 use crate::rip_io::InterfaceStatus;
 
 /// "rip" or "ripng".
@@ -16,7 +15,7 @@ fn protocol<F: Family>() -> String {
     }
 }
 
-pub(super) fn interface<F: Wire>(status: InterfaceStatus<F>) -> RipInterface {
+pub(crate) fn interface<F: Wire>(status: InterfaceStatus<F>) -> RipInterface {
     let InterfaceStatus {
         row,
         receive_buffer,
@@ -45,7 +44,7 @@ pub(super) fn interface<F: Wire>(status: InterfaceStatus<F>) -> RipInterface {
     }
 }
 
-pub(super) fn neighbor<F: Wire>(row: NeighborRow<F>) -> RipNeighbor {
+pub(crate) fn neighbor<F: Wire>(row: NeighborRow<F>) -> RipNeighbor {
     let refused = row.refused.iter();
     RipNeighbor {
         address: row.address.into(),
@@ -65,7 +64,12 @@ pub(super) fn neighbor<F: Wire>(row: NeighborRow<F>) -> RipNeighbor {
     }
 }
 
-pub(super) fn error<F: Wire>(row: &ErrorRow<F>, interfaces: &Interfaces) -> RipError {
+/// The names are those of interfaces.
+pub(crate) fn error<F: Wire>(
+    row: &ErrorRow<F>,
+    now: Instant,
+    name: impl Fn(Ifindex) -> String,
+) -> RipError {
     RipError {
         protocol: protocol::<F>(),
         reason: row.reason.name().into(),
@@ -75,8 +79,8 @@ pub(super) fn error<F: Wire>(row: &ErrorRow<F>, interfaces: &Interfaces) -> RipE
         },
         count: row.count,
         last: row.last.map(|last| RipErrorOccurrence {
-            age: (clock::now() - last.at).as_secs(),
-            interface: interfaces.name(last.ifindex),
+            age: (now - last.at).as_secs(),
+            interface: name(last.ifindex),
             address: last.source.into(),
         }),
     }
@@ -84,7 +88,10 @@ pub(super) fn error<F: Wire>(row: &ErrorRow<F>, interfaces: &Interfaces) -> RipE
 
 /// Our own networks and redistributed routes have a row of their own; learnt
 /// ones one for each offer.
-pub(super) fn routes<F: Wire>(row: &RouteRow<F>, interfaces: &Interfaces) -> Vec<RipRoute> {
+pub(crate) fn routes<F: Wire>(
+    row: &RouteRow<F>,
+    name: impl Fn(Ifindex) -> String,
+) -> Vec<RipRoute> {
     let own = |origin: &str| RipRoute {
         prefix: row.prefix.into(),
         origin: origin.into(),
@@ -112,7 +119,7 @@ pub(super) fn routes<F: Wire>(row: &RouteRow<F>, interfaces: &Interfaces) -> Vec
         tag: offer.tag,
         via: Some(offer.via.into()),
         neighbor: Some(offer.neighbor.address.into()),
-        interface: Some(interfaces.name(offer.neighbor.ifindex)),
+        interface: Some(name(offer.neighbor.ifindex)),
         expires: None,
         settles: settles.filter(|_| offer.best),
     }));
