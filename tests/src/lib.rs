@@ -5,6 +5,7 @@
 //! ones that can be had again, [`demo`] is the demo.
 
 pub mod bsd;
+mod console;
 pub mod demo;
 pub mod frame;
 pub mod lab;
