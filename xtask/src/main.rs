@@ -37,10 +37,10 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Measure lookups, forwarding, route changes beside their alternatives
+    /// Measure lookups, forwarding, route changes, RIP beside their alternatives
     Bench {
-        /// Handed to `forwarder bench`: forward (the default), fib, program, and
-        /// what they take (`--json`, `--help`)
+        /// Handed to `forwarder bench`: forward (the default), fib, program; or rip;
+        /// and what they take (`--json`, `--help`)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

@@ -81,13 +81,15 @@ pub struct Setup {
     pub seed: u64,
 }
 
-fn uname() -> String {
+/// The kernel's release; empty where it does not say.
+pub fn uname() -> String {
     nix::sys::utsname::uname()
         .map(|name| name.release().to_string_lossy().into_owned())
         .unwrap_or_default()
 }
 
-fn cpu() -> String {
+/// The CPU's model; empty where the kernel does not name it.
+pub fn cpu() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text
         .lines()

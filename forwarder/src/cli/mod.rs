@@ -18,7 +18,7 @@ mod route;
 mod run;
 mod show;
 mod stop;
-mod table;
+pub mod table;
 mod trace;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@
 const GAP: usize = 2;
 
 /// A table of `N` columns that is put together row by row.
-pub(super) struct Table<const N: usize> {
+pub struct Table<const N: usize> {
     rows: Vec<[String; N]>,
     widths: [usize; N],
     right: [bool; N],
@@ -17,7 +17,7 @@ pub(super) struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// A table with these column headings; those that start with `>` are aligned
     /// to the right.
-    pub(super) fn new(headings: [&str; N]) -> Self {
+    pub fn new(headings: [&str; N]) -> Self {
         let right = headings.map(|heading| heading.starts_with('>'));
         let mut table = Table {
             rows: Vec::new(),
@@ -29,7 +29,7 @@ impl<const N: usize> Table<N> {
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: [String; N]) {
+    pub fn row(&mut self, cells: [String; N]) {
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = (*width).max(cell.chars().count());
         }
@@ -37,7 +37,7 @@ impl<const N: usize> Table<N> {
     }
 
     /// The text, or this one where there is no row.
-    pub(super) fn render(&self, empty: &str) -> String {
+    pub fn render(&self, empty: &str) -> String {
         if self.rows.len() == 1 {
             return format!("{empty}\n");
         }
@@ -82,7 +82,7 @@ pub(super) fn age(seconds: u64) -> String {
 }
 
 /// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -95,7 +95,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// Bytes in the largest binary unit that leaves a whole digit.
-pub(super) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
     let mut scale = 1u64;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::console::Console;
 use super::results::Ping;
 use super::topology::{
     HOST_B, NET_A, NET_B, R1_TO_R3, R2_TO_R1, R2_TO_R3, R3_TO_R1, Routers, Topology,
 };
+use crate::console::Console;
 use crate::lab::{LONG, Router, wait_for};
 
 const PINGS: u32 = 20;

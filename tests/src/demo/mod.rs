@@ -12,7 +12,6 @@
 //! * [`shutdown`]: what is left after SIGTERM
 //! * [`results`]: the figures, as JSON and as a page of text
 
-mod console;
 mod converge;
 mod outage;
 mod results;
@@ -24,8 +23,8 @@ mod topology;
 
 use anyhow::Context as _;
 
+use crate::console::Console;
 use crate::lab::Lab;
-use console::Console;
 pub use results::Results;
 use topology::{Routers, Topology};
 

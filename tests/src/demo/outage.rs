@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use super::console::Console;
 use super::results::{Cut, Results};
 use super::topology::{HOST_B, Routers, Topology};
 use super::{Options, converge};
+use crate::console::Console;
 use crate::lab::Namespace;
 use crate::lab::traffic::Stream;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::console::Console;
+use crate::console::Console;
 
 /// At least this share of the frames must arrive.
 const DELIVERED: f64 = 0.999;

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::console::Console;
 use super::topology::{Routers, Topology};
+use crate::console::Console;
 use crate::lab::{Namespace, Router};
 
 /// The protocol number of the daemon's routes in the kernel.

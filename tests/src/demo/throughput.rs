@@ -16,9 +16,9 @@ use aya::programs::XdpMode;
 use forwarder::bench::{DEFAULT_BATCH, Flow, Generator, Pass, Relay, Report, Sink};
 
 use super::Options;
-use super::console::Console;
 use super::results::{Results, Throughput, median};
 use super::topology::{HOST_A, HOST_B, HOST_PORT, Routers, Topology};
+use crate::console::Console;
 use crate::lab::{Lab, Namespace, Router, end};
 
 /// discard (RFC 863).

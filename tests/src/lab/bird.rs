@@ -63,6 +63,11 @@ impl Bird {
         Ok(())
     }
 
+    /// The daemon itself: its pid, its log.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// Stops it.
     ///
     /// # Errors

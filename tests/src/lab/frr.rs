@@ -59,6 +59,11 @@ impl<'lab> Frr<'lab> {
         run(&mut command, None)
     }
 
+    /// The daemons that run: their pids, their logs.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.running.iter().map(|(_, process)| process.as_ref())
+    }
+
     /// Stops one of the daemons; the others go on. ripd withdraws nothing when
     /// it ends, its neighbours have to time out.
     ///

@@ -62,7 +62,7 @@ pub use link::{End, end};
 pub use namespace::Namespace;
 pub use process::Process;
 pub use router::{Router, RouterOptions, forwarder_binary};
-pub use skip::{need, skip};
+pub use skip::{missing, need, skip};
 pub use star::{Star, StarOptions};
 pub use tun::Tun;
 pub use wait::{LONG, SHORT, patience, wait_for};
@@ -228,14 +228,20 @@ pub fn test(name: &str, body: impl FnOnce(&Lab) -> anyhow::Result<()>) {
     if !nix::unistd::geteuid().is_root() {
         return skip(name, "network namespaces need root");
     }
-    let result = Lab::new(name).and_then(|lab| {
-        let result = body(&lab);
-        if result.is_err() {
-            lab.fail();
-        }
-        result
-    });
-    if let Err(error) = result {
+    if let Err(error) = in_lab(name, body) {
         panic!("{error:?}");
     }
+}
+
+/// Runs `body` in a lab of its own. When it fails, what the lab saw is kept.
+///
+/// # Errors
+/// Those of [`Lab::new`] and of `body`.
+pub fn in_lab<T>(name: &str, body: impl FnOnce(&Lab) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let lab = Lab::new(name)?;
+    let result = body(&lab);
+    if result.is_err() {
+        lab.fail();
+    }
+    result
 }

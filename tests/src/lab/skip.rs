@@ -24,12 +24,21 @@ pub fn skip(name: &str, reason: &str) {
 /// not: `if !need("name", &["/usr/sbin/bird"]) { return }`.
 #[must_use]
 pub fn need(name: &str, programs: &[&str]) -> bool {
-    let missing = programs.iter().find(|program| !Path::new(program).exists());
-    if let Some(program) = missing {
-        skip(
-            name,
-            &format!("{program} is not installed: run `cargo xtask setup`"),
-        );
+    let missing = missing(programs);
+    if let Some(reason) = &missing {
+        skip(name, reason);
     }
     missing.is_none()
+}
+
+/// The first of `programs` (absolute paths) that is not there, and what to do;
+/// `None` = all are.
+#[must_use]
+pub fn missing(programs: &[&str]) -> Option<String> {
+    let program = programs
+        .iter()
+        .find(|program| !Path::new(program).exists())?;
+    Some(format!(
+        "{program} is not installed: run `cargo xtask setup`"
+    ))
 }

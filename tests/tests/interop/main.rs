@@ -2,6 +2,7 @@
 //! Debian ships them, checked in the kernel's tables of all sides.
 
 mod authentication;
+mod bench;
 mod large_tables;
 mod peers;
 mod rip;

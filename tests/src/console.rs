@@ -4,35 +4,35 @@
 use std::time::Instant;
 
 /// Lines with the seconds since the start.
-pub(super) struct Console {
+pub(crate) struct Console {
     started: Instant,
 }
 
 impl Console {
-    pub(super) fn new() -> Console {
+    pub(crate) fn new() -> Console {
         Console {
             started: Instant::now(),
         }
     }
 
     /// What is about to be done.
-    pub(super) fn step(&self, what: &str) {
+    pub(crate) fn step(&self, what: &str) {
         eprintln!("[{:5.1} s] {what}", self.started.elapsed().as_secs_f64());
     }
 
     /// What has come out of it.
-    pub(super) fn detail(&self, text: &str) {
+    pub(crate) fn detail(&self, text: &str) {
         for line in text.lines() {
             eprintln!("          {line}");
         }
     }
 
     /// What went wrong.
-    pub(super) fn problem(&self, what: &str) {
+    pub(crate) fn problem(&self, what: &str) {
         self.step(&format!("FAILED: {what}"));
     }
 
-    pub(super) fn done(&self) {
+    pub(crate) fn done(&self) {
         self.step("done");
     }
 }
