@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use forwarder_core::interface::{Interface, InterfaceAddress, Interfaces, ReversePath};
 use forwarder_core::net::Ifindex;
+use ipnet::IpNet;
 
 use super::message::{Link, Netconf};
 use super::sysctl;
@@ -115,6 +116,16 @@ impl InterfaceTable {
             .retain(|(of, old)| *of != ifindex || !is_same(old, &address));
         self.addresses.insert((ifindex, address));
         self.changed = true;
+    }
+
+    /// Whether the interface has an address, or a peer's, that makes this prefix a
+    /// connected one.
+    pub(crate) fn has_address_in(&self, ifindex: Ifindex, prefix: IpNet) -> bool {
+        let of_it = |(of, _): &&(Ifindex, InterfaceAddress)| *of == ifindex;
+        self.addresses.iter().filter(of_it).any(|(_, address)| {
+            let peer = address.peer.is_some_and(|peer| prefix.contains(&peer));
+            peer || prefix.contains(&address.local.addr())
+        })
     }
 
     /// An address is gone.

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forwarder_core::interface::Interfaces;
-use forwarder_core::kernel::event::{DataplaneEvent, KernelRoute, NeighbourEvent, RouteEvent};
+use forwarder_core::kernel::event::{
+    DataplaneEvent, KernelNexthops, KernelRoute, NeighbourEvent, RouteEvent,
+};
 use forwarder_core::net::{Family, Ifindex, Ipv4, Ipv6, TableId};
+use forwarder_core::route::RouteType;
+use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::super::family::NetlinkFamily;
@@ -22,6 +26,9 @@ use super::{MonitorConfig, MonitorCounters, MonitorOutputs, count};
 /// Datagrams read before what they say is handed on: bounds the work, and with
 /// it the delay of everybody else, of one wake-up to about a millisecond.
 const READS_PER_WAKE: usize = 16;
+/// A route waits so long for the address that it came with: it is there some
+/// microseconds later, unless a router's advertisement made the route without one.
+const ADDRESS: Duration = Duration::from_millis(5);
 /// Undecodable messages are logged at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -186,7 +193,11 @@ impl Session {
     pub(super) async fn run(&mut self, outputs: &MonitorOutputs) -> End {
         let mut buffer = vec![0; READ_BUFFER];
         loop {
-            match self.step(&mut buffer).await {
+            let read = match self.step(&mut buffer).await {
+                Ok(()) => self.read_address(&mut buffer).await,
+                failed => failed,
+            };
+            match read {
                 Err(error) => return End::Failed(error),
                 Ok(()) if !self.hand_on(outputs).await => return End::Unheard,
                 Ok(()) => {}
@@ -206,6 +217,29 @@ impl Session {
             Some(first) => self.read(first, buffer),
             None => self.check_clock(),
         }
+    }
+
+    /// Reads on while a connected route is ahead of its address. The kernel tells
+    /// of IPv6's between the two (`inet6_addr_add`), where of IPv4's it tells first.
+    async fn read_address(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        let deadline = Instant::now() + ADDRESS;
+        while self.interfaces_known
+            && self.in_flight.is_none()
+            && self.v6.routes.iter().any(|event| {
+                connected(event)
+                    .is_some_and(|(ifindex, prefix)| !self.table.has_address_in(ifindex, prefix))
+            })
+        {
+            let first = tokio::select! {
+                first = self.socket.receive(buffer) => first.map(<[u8]>::len),
+                () = tokio::time::sleep_until(deadline) => return Ok(()),
+            };
+            self.read(first, buffer)?;
+            if Instant::now() >= deadline {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     fn deadline(&self) -> Instant {
@@ -531,4 +565,20 @@ impl Session {
             None
         }
     }
+}
+
+/// The interface and prefix of a route that the kernel has added with an address.
+fn connected(event: &RouteEvent<Ipv6>) -> Option<(Ifindex, IpNet)> {
+    let RouteEvent::Added { route, .. } = event else {
+        return None;
+    };
+    let KernelNexthops::Inline(hops) = &route.nexthops else {
+        return None;
+    };
+    let is_connected = route.table == TableId::MAIN
+        && route.kind == RouteType::Unicast
+        && route.protocol == libc::RTPROT_KERNEL
+        && hops.iter().all(|hop| hop.gateway.is_none());
+    let ifindex = hops.first()?.ifindex?;
+    is_connected.then(|| (ifindex, route.prefix.into()))
 }

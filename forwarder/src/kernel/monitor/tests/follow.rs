@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use forwarder_core::kernel::event::{KernelNexthops, KernelRoute, NeighbourState, NexthopObject};
-use forwarder_core::net::Ipv4;
 use forwarder_core::route::RouteType;
 
-use super::super::super::testing::{ifindex, in_namespace, run, veth_pair};
+use super::super::super::testing::{DEADLINE, ifindex, in_namespace, run, unwatched, veth_pair};
+use super::super::*;
 use super::World;
 
 #[test]
@@ -273,6 +273,46 @@ fn neighbours_are_followed() {
         ] {
             run(&format!("ip neigh {command}"));
             world.until(command, |world| state(world) == expected).await;
+        }
+    });
+}
+
+/// The kernel tells of an IPv6 address after its prefix's route: who reads in
+/// between knows the route and not whose it is.
+#[test]
+fn an_ipv6_address_is_known_when_its_prefix_is_told_of() {
+    in_namespace(|| async {
+        veth_pair();
+        let (routes6, mut routes) = mpsc::channel(CHANNEL_DEPTH);
+        let (interfaces_out, interfaces) = watch::channel(Arc::default());
+        let outputs = MonitorOutputs {
+            routes4: unwatched(),
+            routes6,
+            dataplane: unwatched(),
+            interfaces: interfaces_out,
+        };
+        let monitor = Monitor::open(outputs, MonitorConfig::default()).unwrap();
+        let cancel = CancellationToken::new();
+        tokio::spawn(monitor.run(cancel.clone()));
+        let _cancel = cancel.drop_guard();
+        let mut told = async |prefix: ipnet::Ipv6Net| loop {
+            let events = routes.recv().await.unwrap();
+            let has = |event: &RouteEvent<Ipv6>| matches!(event, RouteEvent::Added { route, .. } if route.prefix == prefix);
+            if events.iter().any(has) {
+                break;
+            }
+        };
+        told("fe80::/64".parse().unwrap()).await;
+        for number in 1..=200_u16 {
+            let address = format!("2001:db8:{number:x}::1/64");
+            run(&format!("ip -6 addr add {address} dev v0 nodad"));
+            let address: ipnet::Ipv6Net = address.parse().unwrap();
+            let prefix = told(address.trunc());
+            tokio::time::timeout(DEADLINE, prefix).await.unwrap();
+            let known = interfaces.borrow().clone();
+            let addresses = &known.by_name("v0").unwrap().addresses;
+            let there = addresses.iter().any(|a| a.local == address.into());
+            assert!(there, "{address} is not known yet: {addresses:?}");
         }
     });
 }
