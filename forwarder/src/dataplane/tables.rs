@@ -5,6 +5,7 @@
 //! adjacency, then store the word that names it, then the prefix).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aya::maps::{Array, DevMap, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
@@ -23,6 +24,13 @@ use super::family::{Both, MapFamily};
 use super::mapped::MappedWords;
 use super::object::{LoadError, Object};
 use super::routes::{Routes, WriteError, is_absent};
+
+/// What piles up unused: packets that come together are no flood yet.
+const BURST: Duration = Duration::from_millis(100);
+/// Likewise of what routing protocols come by. Daemons send a full table of RIP's
+/// back to back: 100,000 routes are 4,000 datagrams, of which a tenth of a second's
+/// credit let 2,000 through.
+const PROTOCOL_BURST: Duration = Duration::from_millis(500);
 
 macro_rules! take {
     ($object:expr, $name:expr) => {
@@ -410,7 +418,11 @@ impl Tables {
 
     /// Limits what goes up under a class, per CPU; a rate of 0 means no limit.
     pub fn set_punt_limit(&mut self, class: PuntClass, rate: u32) -> Result<(), MapError> {
-        self.punt_limit.set(class as u32, punt_limit(rate), 0)
+        let burst = match class {
+            PuntClass::Own | PuntClass::Link => PROTOCOL_BURST,
+            _ => BURST,
+        };
+        self.punt_limit.set(class as u32, limit(rate, burst), 0)
     }
 
     /// Limits events to the daemon, per CPU and second.
@@ -422,11 +434,15 @@ impl Tables {
 
 /// A rate as the cost of one packet; the burst is a tenth of a second's worth.
 pub(super) fn punt_limit(rate: u32) -> PuntLimit {
+    limit(rate, BURST)
+}
+
+fn limit(rate: u32, burst: Duration) -> PuntLimit {
     match rate {
         0 => PuntLimit::default(),
         rate => PuntLimit {
             cost_ns: 1_000_000_000 / u64::from(rate),
-            burst_ns: 100_000_000,
+            burst_ns: u64::try_from(burst.as_nanos()).unwrap_or(u64::MAX),
         },
     }
 }
@@ -442,4 +458,19 @@ pub fn add(total: &mut CounterRow, row: &CounterRow) {
 /// Slot of a port in the direct-mapped table.
 pub fn slot_of(ifindex: u32) -> u32 {
     ifindex & (PORT_SLOTS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use forwarder_core::config::PuntLimits;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_100_000_rip_routes_goes_up() {
+        const ENTRIES: u64 = 25;
+        let rate = PuntLimits::default().limit(PuntClass::Link);
+        let limit = limit(rate, PROTOCOL_BURST);
+        assert!(limit.burst_ns / limit.cost_ns >= 2 * 100_000 / ENTRIES);
+    }
 }
